@@ -1,0 +1,44 @@
+"""The one value that says who is asking: the first argument of every access to health data."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+Kind = Literal["person", "system"]
+
+PASSWORD = 1
+TWO_FACTORS = 2
+KEY = 3
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Caller:
+    """A person or a system with the role, organisation and purpose it acts under.
+
+    There is no anonymous and no default caller. What is left out gives no right: no scopes means
+    nothing is allowed, no purpose means no record of a patient, no person means no own record.
+
+    `id` is the account or client identifier and `organization` the IČO. `purpose` is a code of
+    v3 PurposeOfUse (`TREAT`, `ETREAT`, `PATRQT`, `SYSADMIN` …) or empty. `strength` says how the
+    caller proved who they are: 1 password, 2 two factors, 3 a private key. `scopes` are SMART v2
+    scopes. `person` is a patient's own compartment number and `patient` the Patient id of it;
+    `practitioner` is the Practitioner id of a clinician. `request_id` and `source` (network
+    address) belong to one request.
+    """
+
+    kind: Kind
+    id: str
+    name: str
+    role: str
+    organization: str = ""
+    organization_name: str = ""
+    purpose: str = ""
+    legal_basis: str = ""
+    strength: int = PASSWORD
+    scopes: tuple[str, ...] = ()
+    person: int | None = None
+    patient: str | None = None
+    practitioner: str | None = None
+    request_id: str = ""
+    source: str = ""

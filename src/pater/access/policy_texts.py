@@ -1,0 +1,124 @@
+"""One line for people behind every reason that the policy gives, in Czech and English."""
+
+from __future__ import annotations
+
+TEXTS: dict[str, dict[str, str]] = {
+    "treatment": {
+        "cs": "Poskytovatel čte pro účely péče o pacienta.",
+        "en": "The provider reads for the patient's treatment.",
+    },
+    "emergency": {
+        "cs": "Poskytovatel čte v nouzi; přístup bude zvlášť prověřen.",
+        "en": "The provider reads in an emergency; the access will be reviewed.",
+    },
+    "own-record": {
+        "cs": "Člověk čte vlastní zdravotní záznam.",
+        "en": "The person reads their own health record.",
+    },
+    "own-audit": {
+        "cs": "Člověk čte, kdo nahlížel do jeho záznamu.",
+        "en": "The person reads who looked at their record.",
+    },
+    "public": {
+        "cs": "Údaje nejsou o pacientovi.",
+        "en": "The data are not about a patient.",
+    },
+    "document": {
+        "cs": "Systém poskytovatele předává dokument své organizace.",
+        "en": "A provider's system submits a document of its organisation.",
+    },
+    "check": {
+        "cs": "Kontrola bez uložení.",
+        "en": "A check that stores nothing.",
+    },
+    "loading": {
+        "cs": "Správce zavádí data.",
+        "en": "The administrator loads data.",
+    },
+    "no-role": {
+        "cs": "Role volajícího nedává k tomuto žádné právo.",
+        "en": "The caller's role gives no right to this.",
+    },
+    "no-purpose": {
+        "cs": "Chybí účel přístupu, nebo ho role nedovoluje (purpose_of_use, např. TREAT).",
+        "en": "The purpose of use is missing or not open to the role (purpose_of_use, e.g. TREAT).",
+    },
+    "no-scope": {
+        "cs": "Rozsah oprávnění (scope) tokenu to nedovoluje.",
+        "en": "The scopes of the token do not allow this.",
+    },
+    "weak-login": {
+        "cs": "Je třeba přihlášení dvěma faktory.",
+        "en": "This needs a login with two factors.",
+    },
+    "no-organization": {
+        "cs": "Volající nemá organizaci, za kterou by jednal.",
+        "en": "The caller has no organisation to act for.",
+    },
+    "no-person": {
+        "cs": "Účet není spojen s žádným pacientem.",
+        "en": "The account is not tied to any patient.",
+    },
+    "other-person": {
+        "cs": "Záznam patří jinému člověku.",
+        "en": "The record belongs to another person.",
+    },
+    "journal-only-grows": {
+        "cs": "Záznamy o přístupech nelze vytvářet, měnit ani mazat.",
+        "en": "Access records cannot be created, changed or deleted.",
+    },
+    "unknown-type": {
+        "cs": "Takový typ záznamu neexistuje.",
+        "en": "There is no such resource type.",
+    },
+    "not-bound": {
+        "cs": "Hledání musí určit pacienta (identifikátorem, nebo jménem a datem narození).",
+        "en": "The search must name a patient (an identifier, or name and birth date).",
+    },
+    "login": {"cs": "Přihlášení.", "en": "Login."},
+    "logout": {"cs": "Odhlášení.", "en": "Logout."},
+    "login-failed": {
+        "cs": "Neúspěšné přihlášení: jméno, heslo nebo kód nesouhlasí.",
+        "en": "Failed login: name, password or code is wrong.",
+    },
+    "login-locked": {
+        "cs": "Neúspěšné přihlášení: účet je po mnoha pokusech na chvíli zamčen.",
+        "en": "Failed login: the account is locked for a while after many attempts.",
+    },
+    "login-code": {
+        "cs": "Neúspěšné přihlášení: jednorázový kód nesouhlasí nebo už byl použit.",
+        "en": "Failed login: the one-time code is wrong or was used before.",
+    },
+    "token": {"cs": "Vydání přístupového tokenu.", "en": "An access token was issued."},
+    "token-request": {
+        "cs": "Token nevydán: žádost není v pořádku.",
+        "en": "No token: the request is not in order.",
+    },
+    "token-client": {
+        "cs": "Token nevydán: systém neprokázal, kdo je.",
+        "en": "No token: the system did not prove who it is.",
+    },
+    "token-replay": {
+        "cs": "Token nevydán: potvrzení totožnosti už bylo použito.",
+        "en": "No token: the assertion was used before.",
+    },
+    "token-scope": {
+        "cs": "Token nevydán: systém nemá požadovaný rozsah oprávnění.",
+        "en": "No token: the system does not hold the wanted scope.",
+    },
+    "token-purpose": {
+        "cs": "Token nevydán: systém nemá požadovaný účel přístupu.",
+        "en": "No token: the purpose of use is not open to the system.",
+    },
+}
+
+
+def text(reason: str, lang: str) -> str:
+    """The line for a reason key in `cs` or `en` (any other language: English).
+
+    A key written by a later release has no line here yet; it is shown as it is.
+    """
+    line = TEXTS.get(reason)
+    if line is None:
+        return reason
+    return line.get(lang, line["en"])

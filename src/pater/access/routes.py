@@ -1,0 +1,141 @@
+"""The HTTP side of access: the token endpoint and the documents that describe it."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import replace
+from datetime import datetime
+from typing import Final
+from urllib.parse import parse_qsl
+
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import BaseRoute, Route
+
+from pater.access import audit, smart
+from pater.access.caller import KEY, Caller
+from pater.access.smart import OAuthError
+from pater.access.tokens import LIFETIME, Tokens
+from pater.store.database import Database
+from pater.store.journal import JournalEntry
+from pater.trust.keys import Keys
+
+LONGEST_FORM: Final = 65_536
+MOST_FIELDS: Final = 20
+_PRIVATE: Final = {"Cache-Control": "no-store", "Pragma": "no-cache"}
+_PUBLIC: Final = {"Cache-Control": "public, max-age=300", "Access-Control-Allow-Origin": "*"}
+
+Journal = Callable[[Sequence[JournalEntry]], Awaitable[None]]
+BaseUrl = Callable[[Request], str]
+
+
+def routes(
+    db: Database,
+    keys: Keys,
+    clock: Callable[[], datetime],
+    base_url: BaseUrl | str,
+    demo: bool = False,
+    *,
+    tokens: Tokens,
+    journal: Journal,
+) -> list[BaseRoute]:
+    """`POST /oauth/token`, the SMART configuration (also below `/fhir`) and the key set.
+
+    `base_url` is the public address without a slash at the end. `journal` must have written when
+    it returns. In a demonstration a refused client is told what exactly was wrong.
+    """
+
+    def address(request: Request) -> str:
+        return base_url if isinstance(base_url, str) else base_url(request)
+
+    async def token(request: Request) -> Response:
+        source, request_id = request.client.host if request.client else "", _id(request)
+        try:
+            form = await _form(request)
+            base = address(request)
+            caller = await smart.grant(db, form, {base + "/oauth/token", base}, clock)
+        except OAuthError as error:
+            await journal([_refused(error, clock, source, request_id)])
+            return _error(error, demo)
+        asked = replace(caller, source=source, request_id=request_id)
+        await journal([audit.entry(asked, "E", "token", audit.OK, clock=clock, reason="token")])
+        answer = {
+            "access_token": tokens.issue(caller),
+            "token_type": "bearer",
+            "expires_in": int(LIFETIME.total_seconds()),
+            "scope": " ".join(caller.scopes),
+        }
+        return JSONResponse(answer, headers=_PRIVATE)
+
+    async def configuration(request: Request) -> Response:
+        return JSONResponse(smart.configuration(address(request)), headers=_PUBLIC)
+
+    async def jwks(_: Request) -> Response:
+        return JSONResponse(keys.jwks(), headers=_PUBLIC)
+
+    return [
+        Route("/oauth/token", token, methods=["POST"]),
+        Route("/.well-known/smart-configuration", configuration),
+        Route("/fhir/.well-known/smart-configuration", configuration),
+        Route("/.well-known/jwks.json", jwks),
+    ]
+
+
+def _id(request: Request) -> str:
+    """The id that the roof gave the request; never one that only the client chose."""
+    found = getattr(request.state, "request_id", "")
+    return found if isinstance(found, str) else ""
+
+
+async def _form(request: Request) -> dict[str, str]:
+    """The fields of a form, each at most once (RFC 6749, section 3.2); raises OAuthError."""
+    kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    if kind != "application/x-www-form-urlencoded":
+        raise OAuthError("invalid_request", "send application/x-www-form-urlencoded")
+    body = bytearray()
+    try:
+        async for chunk in request.stream():
+            body += chunk
+            if len(body) > LONGEST_FORM:
+                raise OAuthError("invalid_request", "the request is too large")
+        pairs = parse_qsl(
+            body.decode("ascii"),
+            keep_blank_values=True,
+            strict_parsing=bool(body),
+            errors="strict",
+            max_num_fields=MOST_FIELDS,
+        )
+    except (ValueError, ClientDisconnect) as error:
+        raise OAuthError("invalid_request", "the form cannot be read") from error
+    form = dict(pairs)
+    if len(form) != len(pairs):
+        raise OAuthError("invalid_request", "a parameter stands twice")
+    return form
+
+
+def _refused(
+    error: OAuthError, clock: Callable[[], datetime], source: str, request_id: str
+) -> JournalEntry:
+    """What was refused to whom; of a client that is not known, nothing it said is kept."""
+    client = error.client
+    caller = Caller(
+        kind="system",
+        id=client.id if client else "",
+        name=client.name if client else "",
+        role=client.role if client else "",
+        organization=client.organization if client else "",
+        organization_name=client.organization_name if client else "",
+        strength=KEY,
+        source=source,
+        request_id=request_id,
+    )
+    reason = error.reason or "token-request"
+    return audit.entry(caller, "E", "token", audit.MINOR_FAILURE, clock=clock, reason=reason)
+
+
+def _error(error: OAuthError, demo: bool) -> Response:
+    text = f"{error.text}: {error.detail}" if demo and error.detail else error.text
+    status = 401 if error.code == "invalid_client" else 400
+    return JSONResponse(
+        {"error": error.code, "error_description": text}, status_code=status, headers=_PRIVATE
+    )

@@ -1,0 +1,152 @@
+"""The `pater` command: serve, demonstrate, hand out demonstration tokens, look after the database."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import socket
+import sys
+from collections.abc import Callable
+from functools import wraps
+from typing import Any, NoReturn, ParamSpec, TypeVar
+
+import click
+
+from pater import __version__, demo, serving
+from pater.settings import Settings, SettingsError, load
+from pater.store.embedded import EmbeddedError
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+
+def fail(message: str, advice: str = "") -> NoReturn:
+    """Ends the command with what is wrong and what to do about it."""
+    click.secho(f"✗ {message}", fg="red", err=True)
+    if advice:
+        click.echo(f"  {advice}", err=True)
+    sys.exit(1)
+
+
+def settings_of(**overrides: Any) -> Settings:
+    """The settings, or an end with a readable message."""
+    try:
+        return load(os.environ, **overrides)
+    except SettingsError as error:
+        fail(str(error), "See `pater config` and docs/operations.md for the settings.")
+
+
+def readable(function: Callable[P, T]) -> Callable[P, T]:
+    """Turns the failures an operator can mend into messages."""
+
+    @wraps(function)
+    def wrapped(*args: P.args, **kwargs: P.kwargs) -> T:
+        try:
+            return function(*args, **kwargs)
+        except EmbeddedError as error:
+            fail(error.message, error.advice)
+        except serving.ServingError as error:
+            fail(error.message, error.advice)
+
+    return wrapped
+
+
+def free_port(settings: Settings) -> None:
+    """Ends when somebody else listens on our port already."""
+    with socket.socket(socket.AF_INET6 if ":" in settings.host else socket.AF_INET) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((settings.host, settings.port))
+        except OSError as error:
+            fail(
+                f"{settings.host}:{settings.port} cannot be used: {error.strerror}.",
+                f"Stop what listens there (ss -ltnp 'sport = :{settings.port}'), or choose another"
+                f" port: PATER_PORT={settings.port + 1} make demo",
+            )
+
+
+@click.group()
+@click.version_option(__version__, prog_name="pater")
+def main() -> None:
+    """Páteř, a national eHealth backbone."""
+
+
+@main.command(name="demo")
+@click.option("--port", type=int, help="Port to serve at (PATER_PORT).")
+@click.option("--empty", is_flag=True, help="No demonstration records, only clients and accounts.")
+@readable
+def demo_command(port: int | None, empty: bool) -> None:
+    """Serve a demonstration with a small region of its own."""
+    settings = settings_of(port=port, demo=True)
+    strict = os.environ.get("PATER_STRICT_IDENTIFIERS")
+    if strict is None:  # published examples hold identifiers that fail their check
+        settings = settings_of(port=port, demo=True, strict_identifiers=False)
+    demo.mark(settings)
+    free_port(settings)
+    serving.run(
+        settings,
+        serving.Extras(demo.Preparation(empty=empty), demo.announce, demo.demo_accounts),
+    )
+
+
+@main.command()
+@click.option("--port", type=int, help="Port to serve at (PATER_PORT).")
+@readable
+def serve(port: int | None) -> None:
+    """Serve with the settings of the environment."""
+    settings = settings_of(port=port)
+    if settings.demo_mark.exists():
+        fail(
+            f"{settings.data} holds a demonstration with public credentials.",
+            "Use `pater demo` there, or give a service its own folder: PATER_DATA=/srv/pater",
+        )
+    free_port(settings)
+    serving.run(settings)
+
+
+@main.command()
+@click.argument("name")
+@click.option("--purpose", help="Purpose of use, e.g. TREAT, ETREAT, PATRQT.")
+@readable
+def token(name: str, purpose: str | None) -> None:
+    """Print a bearer token of a demonstration client or person (demo mode only)."""
+    settings = settings_of()
+    demo.require(settings)
+    click.echo(asyncio.run(demo.token(settings, name, purpose)))
+
+
+@main.command()
+@click.argument("login")
+@readable
+def totp(login: str) -> None:
+    """Print the current one-time code of a demonstration account (demo mode only)."""
+    settings = settings_of()
+    demo.require(settings)
+    click.echo(asyncio.run(demo.code(settings, login)))
+
+
+@main.command()
+def config() -> None:
+    """Print the settings in force, secrets masked."""
+    for name, value in settings_of().shown().items():
+        click.echo(f"{name:20} {value}")
+
+
+@main.group()
+def db() -> None:
+    """Look after the database."""
+
+
+@db.command()
+@readable
+def migrate() -> None:
+    """Bring the schema up to date."""
+    asyncio.run(serving.migrate_only(settings_of()))
+    click.echo("The schema is up to date.")
+
+
+@db.command()
+@readable
+def dsn() -> None:
+    """Print the address of the running embedded database (for psql)."""
+    click.echo(serving.running_dsn(settings_of()))

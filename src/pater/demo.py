@@ -1,0 +1,329 @@
+"""The demonstration: a small invented region with clients and accounts whose secrets are public.
+
+It lives in a data folder of its own that carries a mark; outside such a folder nothing here works.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import timedelta
+from typing import Final
+
+import click
+from joserfc.jwk import ECKey
+
+from pater.access import accounts, clients
+from pater.access.accounts import Account
+from pater.access.caller import KEY, TWO_FACTORS, Caller
+from pater.access.clients import Client
+from pater.access.policy import ROLE_PURPOSES, ROLE_SCOPES
+from pater.access.tokens import Tokens
+from pater.app import House, now
+from pater.domains.exchange.demo_documents import Region, demo_region
+from pater.domains.exchange.intake import Intake
+from pater.fhir.json import parse
+from pater.registers.patients import known_identifiers, strong_key
+from pater.serving import ServingError, running_database
+from pater.settings import Settings
+from pater.store.database import Database
+from pater.trust.keys import Keys
+from pater.web.pages import DemoAccount
+
+TOKEN_LIFETIME: Final = timedelta(hours=12)
+MARK: Final = "This folder holds a demonstration: its passwords and keys are public.\n"
+
+
+@dataclass(frozen=True, slots=True)
+class Player:
+    """Somebody of the demonstration who can log in."""
+
+    login: str
+    name: str
+    role: str
+    hospital: str  # key of a hospital, "" for patients
+    person: str  # key of a person, "" for professionals
+    note: dict[str, str]
+
+    @property
+    def password(self) -> str:
+        """Known to everybody."""
+        return f"demo-{self.login}-heslo"
+
+
+PLAYERS: Final[tuple[Player, ...]] = (
+    Player(
+        "patient",
+        "Jana Svobodová",
+        "patient",
+        "",
+        "patient",
+        {
+            "cs": "Pacientka se zprávami z obou nemocnic",
+            "en": "A patient with reports from both hospitals",
+        },
+    ),
+    Player(
+        "patient-2",
+        "Petr Dvořák",
+        "patient",
+        "",
+        "patient-2",
+        {"cs": "Jiný pacient", "en": "Another patient"},
+    ),
+    Player(
+        "clinician-b",
+        "MUDr. Alena Horáková",
+        "clinician",
+        "b",
+        "",
+        {"cs": "Lékařka druhé nemocnice", "en": "A physician of the other hospital"},
+    ),
+    Player(
+        "clinician-a",
+        "MUDr. Martin Beneš",
+        "clinician",
+        "a",
+        "",
+        {"cs": "Lékař první nemocnice", "en": "A physician of the first hospital"},
+    ),
+)
+
+
+def mark(settings: Settings) -> None:
+    """Marks the data folder as a demonstration's. Raises ServingError on a folder in real use."""
+    if settings.demo_mark.exists():
+        return
+    if (settings.data / "keys").exists():
+        raise ServingError(
+            f"The data folder {settings.data} is not a demonstration's.",
+            "Choose another one for the demonstration: PATER_DATA=/tmp/pater-demo make demo",
+        )
+    try:
+        settings.data.mkdir(parents=True, exist_ok=True)
+        settings.demo_mark.write_text(MARK, "utf-8")
+    except OSError as error:
+        raise ServingError(
+            f"The data folder {settings.data} cannot be used: {error.strerror}.",
+            "Mend its rights, or choose another one: PATER_DATA=/path/to/folder",
+        ) from error
+
+
+def require(settings: Settings) -> None:
+    """Raises ServingError unless the data folder is a demonstration's."""
+    if not settings.demo_mark.exists():
+        raise ServingError(
+            "This works in demo mode only.",
+            "Start the demonstration first, in another terminal: make demo",
+        )
+
+
+class Preparation:
+    """Makes clients, accounts and the region's records; what is there already stays."""
+
+    def __init__(self, *, empty: bool) -> None:
+        self._empty = empty
+
+    async def __call__(self, house: House) -> None:
+        """Prepares an open house, telling how far it is."""
+        region = demo_region()
+        await _register_clients(house, region)
+        if not self._empty:
+            await _load(house, region)
+        await _open_accounts(house, region)
+
+
+async def _register_clients(house: House, region: Region) -> None:
+    folder = house.settings.data / "demo-keys"
+    folder.mkdir(mode=0o700, exist_ok=True)
+    names = {h.key: h for h in region.hospitals}
+    made = [
+        ("hospital-a", names["a"].name, "provider-system", names["a"].ico, names["a"].name),
+        ("hospital-b", names["b"].name, "provider-system", names["b"].ico, names["b"].name),
+        ("insurer", "Pojišťovna Podlesí", "none", "", "Pojišťovna Podlesí"),
+        ("loader", "Zavádění dat", "loader", "", ""),
+    ]
+    for name, title, role, ico, organization in made:
+        if await clients.find(house.db, name) is not None:
+            continue
+        key = ECKey.generate_key("P-384", parameters={"kid": name, "alg": "ES384", "use": "sig"})
+        handle = os.open(folder / f"{name}.jwk", os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+        with os.fdopen(handle, "w") as file:
+            json.dump(key.as_dict(private=True), file)
+        scope = "system/*.rs" if role == "none" else "system/*.cruds"
+        await clients.register(
+            house.db,
+            Client(
+                id=name,
+                name=f"{title} (informační systém)" if role == "provider-system" else title,
+                role=role,
+                organization=ico,
+                organization_name=organization,
+                jwks={"keys": [dict(key.as_dict(private=False))]},
+                scopes=(scope,),
+                purposes=ROLE_PURPOSES[role],
+            ),
+            now,
+        )
+
+
+async def _load(house: House, region: Region) -> None:
+    """Sends the region's documents as its hospitals, unless they are here."""
+    if await house.db.fetchval("select 1 from exchange_document limit 1"):
+        return
+    intake = Intake(house.services, house.register, now)
+    label = "▸ Demonstration records"
+    pairs = list(zip(region.documents, region.senders, strict=True))
+    with click.progressbar(pairs, label=label, file=sys.stderr) as documents:
+        for body, sender in documents:
+            caller = await system_caller(house.db, f"hospital-{sender}")
+            await intake.accept(caller, parse(body), body)
+
+
+async def _open_accounts(house: House, region: Region) -> None:
+    hospitals = {h.key: h for h in region.hospitals}
+    people = {p.key: p for p in region.patients}
+    for player in PLAYERS:
+        found = await accounts.find_by_login(house.db, player.login)
+        if found is not None and (found.person or not player.person):
+            continue
+        hospital = hospitals.get(player.hospital)
+        person, patient = 0, ""
+        if player.person:
+            keys = [
+                strong_key(i)
+                for i in known_identifiers(people[player.person].resource())
+                if i.usable
+            ]
+            row = await house.db.fetchrow(
+                "select person, target from claim where key = any($1::bytea[]) limit 1", keys
+            )
+            person, patient = (row["person"], row["target"]) if row else (0, "")
+        await accounts.save(
+            house.db,
+            house.keys,
+            Account(
+                id=player.login,
+                login=player.login,
+                name=player.name,
+                role=player.role,
+                organization=hospital.ico if hospital else "",
+                organization_name=hospital.name if hospital else "",
+                person=person or None,
+                patient=patient or None,
+            ),
+            player.password,
+            accounts.totp_secret(),
+            now,
+        )
+
+
+async def demo_accounts(house: House) -> Sequence[DemoAccount]:
+    """The accounts as the landing page offers them, with the codes of this moment."""
+    db, keys = house.db, house.keys
+    found = []
+    for player in PLAYERS:
+        account = await accounts.find_by_login(db, player.login)
+        code = await accounts.current_code(db, keys, player.login, now)
+        if account is not None and code is not None:
+            found.append(
+                DemoAccount(
+                    login=player.login,
+                    password=player.password,
+                    name=account.name,
+                    role=account.role,
+                    code=code,
+                    organization=account.organization_name,
+                    note=player.note,
+                )
+            )
+    return found
+
+
+async def announce(house: House) -> None:
+    """Prints where to go and as whom."""
+    url = house.settings.base_url
+    line = click.style
+    click.echo(f"\n{line('Páteř', bold=True)} is running: {line(url, fg='green', bold=True)}\n")
+    click.echo(f"  {'login':14}{'password':30}{'who'}")
+    for one in await demo_accounts(house):
+        who = f"{one.name}, {one.organization or 'patient'}"
+        click.echo(f"  {one.login:14}{one.password:30}{who}")
+    click.echo(
+        "\n  The one-time code of a login is on the first page, or: .venv/bin/pater totp LOGIN\n"
+        f"  FHIR API {url}/fhir, a token for it: .venv/bin/pater token hospital-a\n"
+        f"  Data in {house.settings.data}. Stop with Ctrl-C; what was written stays.\n"
+    )
+    sys.stdout.flush()
+
+
+async def system_caller(db: Database, name: str) -> Caller:
+    """The caller that a demonstration client is. Raises ServingError for an unknown name."""
+    client = await clients.find(db, name)
+    if client is None:
+        raise _unknown(name)
+    return Caller(
+        kind="system",
+        id=client.id,
+        name=client.name,
+        role=client.role,
+        organization=client.organization,
+        organization_name=client.organization_name,
+        purpose=client.purposes[0] if client.purposes else "",
+        strength=KEY,
+        scopes=client.scopes,
+    )
+
+
+async def _caller(db: Database, name: str) -> Caller:
+    account = await accounts.find_by_login(db, name)
+    if account is None:
+        return await system_caller(db, name)
+    purposes = ROLE_PURPOSES[account.role]
+    return Caller(
+        kind="person",
+        id=account.id,
+        name=account.name,
+        role=account.role,
+        organization=account.organization,
+        organization_name=account.organization_name,
+        purpose=purposes[0] if purposes else "",
+        strength=TWO_FACTORS,
+        scopes=ROLE_SCOPES[account.role],
+        person=account.person,
+        patient=account.patient,
+        practitioner=account.practitioner,
+    )
+
+
+def _unknown(name: str) -> ServingError:
+    known = "hospital-a, hospital-b, insurer, loader, " + ", ".join(p.login for p in PLAYERS)
+    return ServingError(f"The demonstration does not know {name!r}.", f"It knows: {known}.")
+
+
+async def token(settings: Settings, name: str, purpose: str | None) -> str:
+    """A bearer token of a client or person of the running demonstration."""
+    keys = Keys.load_or_create(settings.data / "keys")
+    async with running_database(settings) as db:
+        caller = await _caller(db, name)
+        if purpose is not None:
+            if purpose not in ROLE_PURPOSES[caller.role]:
+                allowed = ", ".join(ROLE_PURPOSES[caller.role]) or "none"
+                raise ServingError(
+                    f"The purpose {purpose!r} is not open to {name}.", f"Open are: {allowed}."
+                )
+            caller = replace(caller, purpose=purpose)
+        return Tokens(keys, settings.base_url, now).issue(caller, TOKEN_LIFETIME)
+
+
+async def code(settings: Settings, login: str) -> str:
+    """The current one-time code of an account of the running demonstration."""
+    keys = Keys.load_or_create(settings.data / "keys")
+    async with running_database(settings) as db:
+        found = await accounts.current_code(db, keys, login, now)
+    if found is None:
+        raise _unknown(login)
+    return found

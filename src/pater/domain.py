@@ -1,0 +1,82 @@
+"""What a domain is made of: the one shape that every folder under `domains/` has."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path
+from random import Random
+from types import MappingProxyType
+from typing import Any
+
+from starlette.routing import BaseRoute
+
+from pater.access.caller import Caller
+from pater.records.gate import Gate
+from pater.store.database import Database
+from pater.store.feed import FeedEvent
+
+__all__ = ["Answer", "CreateHandler", "Domain", "FeedEvent", "Listener", "Parts", "Services"]
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What a domain answers to a FHIR request: a status, headers and a JSON body (or none)."""
+
+    status: int
+    body: bytes = b""
+    headers: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
+
+
+# (caller, parsed resource, bytes as received, Prefer return value) -> answer; None = not for me
+CreateHandler = Callable[[Caller, dict[str, Any], bytes, str], Awaitable[Answer | None]]
+
+
+@dataclass(frozen=True, slots=True)
+class Listener:
+    """Something that follows the feed, at least once in order, with a cursor of its own."""
+
+    name: str
+    handle: Callable[[FeedEvent], Awaitable[None]]
+
+
+@dataclass(frozen=True, slots=True)
+class Services:
+    """What the roof hands to a domain when it builds it."""
+
+    gate: Gate
+    db: Database
+    base_url: str  # of the FHIR API, without a slash at the end
+    strict_identifiers: bool
+    next_person: Callable[[], Awaitable[int]]
+    clock: Callable[[], datetime]
+    random: Random
+    new_id: Callable[[], str]
+
+
+@dataclass(frozen=True, slots=True)
+class Domain:
+    """One system of the mission: its name, what it adds to the API, its listeners and pages.
+
+    `build` turns it into its working parts once the services are there; `migrations` is the folder
+    of its plain tables, `templates` and `locale` the folders of its pages.
+    """
+
+    name: str
+    title: Mapping[str, str]  # by language
+    build: Callable[[Services], Parts]
+    migrations: Path | None = None
+    templates: Path | None = None
+    locale: Path | None = None
+    static: Path | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """The working parts of a domain."""
+
+    creates: Mapping[str, CreateHandler] = field(default_factory=lambda: MappingProxyType({}))
+    listeners: Sequence[Listener] = ()
+    # given the page context of the web shell, the domain's pages
+    pages: Callable[[Any], Sequence[BaseRoute]] | None = None

@@ -1,0 +1,45 @@
+"""Exchange of health documents: intake from providers, reading by professionals and patients.
+
+What arrives is checked, tied to one person, stored byte by byte and split into resources; the
+professional portal finds and shows it, the patient portal shows it with everybody who looked.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from pater.domain import Domain, Listener, Parts, Services
+from pater.domains.exchange.intake import Intake
+from pater.domains.exchange.listeners import arrivals
+from pater.domains.exchange.pages import pages
+from pater.registers.patients import PatientRegister
+
+HERE = Path(__file__).resolve().parent
+
+
+def build(services: Services) -> Parts:
+    """The working parts of this domain."""
+    register = PatientRegister(
+        services.db,
+        next_person=services.next_person,
+        random=services.random,
+        clock=services.clock,
+        new_id=services.new_id,
+    )
+    intake = Intake(services, register, services.clock)
+    return Parts(
+        creates={"Bundle": intake.create},
+        listeners=[Listener("exchange.arrivals", arrivals(services))],
+        pages=lambda context: pages(context, services),
+    )
+
+
+domain = Domain(
+    name="exchange",
+    title={"cs": "Výměna dokumentace", "en": "Exchange of health documents"},
+    build=build,
+    migrations=HERE / "migrations",
+    templates=HERE / "templates",
+    locale=HERE / "locale",
+    static=HERE / "static",
+)

@@ -1,0 +1,427 @@
+"""Takes in a FHIR document Bundle: check, tie to a person, split, write once.
+
+Everything of one document is written in one transaction; whoever sends at the same moment loses a
+claim, and looking again finds what the other one wrote.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Final
+from uuid import UUID, uuid4
+
+from pater.access.caller import Caller
+from pater.domain import Answer, Services
+from pater.domains.exchange import tables
+from pater.domains.exchange.document import (
+    Entry,
+    Resource,
+    entries_of,
+    identifier_issues,
+    reference_issues,
+    replaced_identifiers,
+    stamp_of,
+    structure_issues,
+    subject_entry,
+)
+from pater.domains.exchange.leniency import lenient
+from pater.domains.exchange.splitting import (
+    Part,
+    Person,
+    digest_of,
+    document_reference,
+    encounter_of,
+    parts_of,
+    provenance,
+    server_names,
+    superseded,
+    type_code,
+)
+from pater.fhir.issues import Issue, has_errors, operation_outcome
+from pater.fhir.json import dumps
+from pater.fhir.references import rewrite
+from pater.fhir.validation import validate
+from pater.records.changes import Change
+from pater.records.errors import AlreadyClaimed, Conflict, PreconditionFailed, Unprocessable
+from pater.records.gate import Claim, Statement, claim_key
+from pater.registers.patients import Identity, PatientRegister
+
+TRIES: Final = 6  # against others who write the same person or document at the same moment
+
+
+@dataclass(frozen=True, slots=True)
+class Received:
+    """A checked document, before it is known whose it is."""
+
+    bundle: Resource
+    raw: bytes
+    entries: list[Entry]
+    composition: Resource
+    stamp: datetime
+    issues: tuple[Issue, ...]  # warnings and information
+
+
+@dataclass(frozen=True, slots=True)
+class Accepted:
+    """What became of a document."""
+
+    bundle: str
+    version: int  # within its chain
+    known: bool  # it was here already, nothing was written
+    replaced: bool
+    issues: tuple[Issue, ...]
+
+
+def check_document(bundle: Resource, raw: bytes, *, strict: bool) -> Received:
+    """All checks that need nothing but the document. Raises Unprocessable with every problem."""
+    found = validate(bundle)
+    issues = [*(found if strict else lenient(found, bundle)), *structure_issues(bundle)]
+    if not has_errors(issues):
+        entries = entries_of(bundle)
+        issues += reference_issues(entries)
+        issues += identifier_issues(entries, strict=strict)
+        if subject_entry(entries) is None and not has_errors(issues):
+            issues.append(
+                Issue(
+                    "error",
+                    "required",
+                    "Bundle.entry[0].resource.subject",
+                    "the Composition says whose record it is: a Patient within the document",
+                )
+            )
+    stamp = stamp_of(bundle)
+    if has_errors(issues) or stamp is None:
+        raise Unprocessable(issues)
+    return Received(bundle, raw, entries, entries[0].resource, stamp, tuple(_lasting(issues)))
+
+
+def _lasting(issues: Sequence[Issue]) -> list[Issue]:
+    return [i for i in issues if i.severity in ("warning", "information")]
+
+
+class Intake:
+    """The intake of documents over one gate and one register."""
+
+    def __init__(
+        self,
+        services: Services,
+        register: PatientRegister,
+        clock: Callable[[], datetime],
+    ) -> None:
+        self._services = services
+        self._register = register
+        self._clock = clock
+
+    async def create(
+        self, caller: Caller, resource: Resource, raw: bytes, prefer: str
+    ) -> Answer | None:
+        """Answers POST /Bundle when it is a document; None leaves other Bundles to the API."""
+        if resource.get("type") != "document":
+            return None
+        accepted = await self.accept(caller, resource, raw)
+        base = self._services.base_url
+        headers = {
+            "Location": f"{base}/Bundle/{accepted.bundle}/_history/1",
+            "ETag": 'W/"1"',
+        }
+        body = {"minimal": b"", "representation": raw}.get(prefer)
+        if body is None:
+            body = dumps(operation_outcome(accepted.issues))
+        return Answer(200 if accepted.known else 201, body, headers)
+
+    async def accept(self, caller: Caller, bundle: Resource, raw: bytes) -> Accepted:
+        """Takes in one document. Raises Unprocessable, Conflict, Forbidden."""
+        await self._services.gate.require(caller, "create", "Bundle")
+        try:
+            received = check_document(bundle, raw, strict=self._services.strict_identifiers)
+        except Unprocessable:
+            await self._services.gate.refuse(caller, "create", "Bundle", "invalid")
+            raise
+        for attempt in range(TRIES):
+            try:
+                return await self._accept(caller, received)
+            except (AlreadyClaimed, PreconditionFailed) as error:
+                # Somebody registered the same person or document just now: look again.
+                if attempt == TRIES - 1:
+                    raise Conflict("the same document or person is being written, try again") from (
+                        error
+                    )
+        raise AssertionError("unreachable")
+
+    async def _accept(self, caller: Caller, received: Received) -> Accepted:
+        keys = _keys(caller, received)
+        previous = await self._previous(caller, received, keys)
+        if previous is not None and previous.digest == digest_of(received.raw):
+            note = Issue(
+                "information",
+                "duplicate",
+                "",
+                f"this document is known: Bundle/{previous.bundle}, nothing was changed",
+            )
+            return Accepted(previous.bundle, previous.version, True, False, (note,))
+        if previous is not None and received.stamp < previous.stamped:
+            raise Conflict("a newer version of this document is here already")
+        people = await self._identify(received)
+        return await self._write(caller, received, keys, previous, people)
+
+    async def _previous(
+        self, caller: Caller, received: Received, keys: _Keys
+    ) -> tables.Version | None:
+        """The newest version of the chain that this document continues, if there is one.
+
+        Raises Conflict when it belongs to another organisation.
+        """
+        db = self._services.db
+        found = await tables.newest_of_instance(db, keys.instance)
+        if found is not None and found.digest == digest_of(received.raw):
+            return found
+        if found is not None:
+            found = await tables.newest_of_chain(db, found.chain)
+        if found is None and keys.document_set is not None:
+            found = await tables.newest_of_set(db, keys.document_set)
+        for system, value in () if found else replaced_identifiers(received.composition):
+            found = await tables.newest_of_instance(db, claim_key("document", system, value))
+            found = found or await tables.newest_of_set(
+                db, claim_key("document-set", caller.organization, system, value)
+            )
+            if found is not None:
+                found = await tables.newest_of_chain(db, found.chain)
+                break
+        if found is not None and found.organization != caller.organization:
+            raise Conflict("the identifier of this document belongs to another organisation")
+        return found
+
+    async def _identify(self, received: Received) -> dict[int, Identity]:
+        """The person of every Patient entry, the subject of the document first."""
+        subject = subject_entry(received.entries)
+        patients = [e for e in received.entries if e.resource["resourceType"] == "Patient"]
+        patients.sort(key=lambda entry: entry is not subject)
+        identities: dict[int, Identity] = {}
+        fresh: dict[bytes, Identity] = {}  # two entries of one document may be one new person
+        for entry in patients:
+            identity = await self._register.resolve(entry.resource)
+            same = next((fresh[c.key] for c in identity.claims if c.key in fresh), None)
+            identities[entry.position] = same or identity
+            fresh.update({c.key: identity for c in identity.claims if same is None})
+        return identities
+
+    async def _write(
+        self,
+        caller: Caller,
+        received: Received,
+        keys: _Keys,
+        previous: tables.Version | None,
+        identities: dict[int, Identity],
+    ) -> Accepted:
+        now = self._clock()
+        chain = previous.chain if previous else uuid4()
+        version = previous.version + 1 if previous else 1
+        bundle_id, reference_id = str(uuid4()), str(uuid4())
+        people = {p: Person(i.person, i.patient) for p, i in identities.items()}
+        subject = next(iter(people.values()))
+        names = server_names(received.entries, people, chain)
+        parts = parts_of(received.entries, people, names)
+        replaces = previous.reference if previous else None
+        reference = document_reference(
+            reference_id=reference_id,
+            bundle_id=bundle_id,
+            bundle=received.bundle,
+            raw=received.raw,
+            composition=received.composition,
+            names=names,
+            subject=subject,
+            received=now,
+            custodian_name=caller.organization_name,
+            replaces=replaces,
+            encounter=encounter_of(received.entries, received.composition),
+        )
+        origin = provenance(
+            targets=[f"DocumentReference/{reference_id}", f"Bundle/{bundle_id}"]
+            + [f"{p.type}/{p.id}" for p in parts],
+            received=now,
+            organization=caller.organization,
+            organization_name=caller.organization_name,
+            client=caller.name,
+            bundle=received.bundle,
+            replaces=replaces,
+        )
+        written_entries = [f"{p.type}/{p.id}" for p in parts]
+        changes = [
+            # the document itself is what the policy decides about; all else follows from it
+            Change(
+                "create",
+                "Bundle",
+                bundle_id,
+                received.bundle,
+                raw=received.raw,
+                person=subject.person,
+                path="Bundle",
+            ),
+            Change(
+                "create",
+                "DocumentReference",
+                reference_id,
+                reference,
+                person=subject.person,
+                derived=True,
+            ),
+            Change("create", "Provenance", None, origin, person=subject.person, derived=True),
+            *_masters(identities, names),
+            *_part_changes(parts, previous),
+            *_leftovers(written_entries, previous),
+        ]
+        if replaces is not None:
+            changes.append(
+                Change("update", "DocumentReference", replaces, edit=superseded, derived=True)
+            )
+        row = tables.Version(
+            bundle_id,
+            reference_id,
+            chain,
+            version,
+            keys.instance,
+            keys.document_set,
+            digest_of(received.raw),
+            caller.organization,
+            type_code(received.composition),
+            received.stamp,
+            subject.person,
+            written_entries,
+            now,
+        )
+        claims: list[Claim] = []
+        statements = [Statement(tables.INSERT_DOCUMENT, row.row())]
+        for identity in _distinct(identities):
+            claims += identity.claims
+            statements += identity.statements
+        claims += _document_claims(keys, chain, version, previous, subject.person, bundle_id)
+        await self._services.gate.commit(
+            caller, changes, claims=claims, statements=statements, interaction="document"
+        )
+        issues = [*_identity_issues(identities), *received.issues]
+        text = f"stored as Bundle/{bundle_id}, indexed by DocumentReference/{reference_id}"
+        if previous:
+            text += f", version {version}, replacing Bundle/{previous.bundle}"
+        issues.insert(0, Issue("information", "informational", "", text))
+        return Accepted(bundle_id, version, False, previous is not None, tuple(issues))
+
+
+@dataclass(frozen=True, slots=True)
+class _Keys:
+    instance: bytes
+    document_set: bytes | None
+
+
+def _keys(caller: Caller, received: Received) -> _Keys:
+    """The business keys of a document: of this version, and of its versions together.
+
+    Composition.identifier is only as unique as its organisation makes it.
+    """
+    one = received.bundle["identifier"]
+    instance = claim_key("document", str(one.get("system", "")), str(one["value"]))
+    many = received.composition.get("identifier")
+    if not isinstance(many, dict) or "value" not in many:
+        return _Keys(instance, None)
+    return _Keys(
+        instance,
+        claim_key(
+            "document-set", caller.organization, str(many.get("system", "")), str(many["value"])
+        ),
+    )
+
+
+def _document_claims(
+    keys: _Keys,
+    chain: UUID,
+    version: int,
+    previous: tables.Version | None,
+    person: int,
+    bundle_id: str,
+) -> list[Claim]:
+    """Claims that let one of several simultaneous senders win."""
+    claims = []
+    if previous is not None:
+        claims.append(
+            Claim(claim_key("document-version", str(chain), str(version)), person, bundle_id)
+        )
+    if previous is None or previous.instance != keys.instance:
+        claims.append(Claim(keys.instance, person, bundle_id, replace=previous is not None))
+    if keys.document_set is not None and (
+        previous is None or previous.document_set != keys.document_set
+    ):
+        claims.append(Claim(keys.document_set, person, bundle_id, replace=previous is not None))
+    return claims
+
+
+def _distinct(identities: dict[int, Identity]) -> list[Identity]:
+    """Each person once, though two Patient entries may be one person."""
+    return list({i.person: i for i in identities.values()}.values())
+
+
+def _masters(identities: dict[int, Identity], names: dict[str, str]) -> list[Change]:
+    """The register's Patients that are new or have learnt an identifier."""
+    changes = []
+    for identity in _distinct(identities):
+        if identity.master is None:
+            continue
+        changes.append(
+            Change(
+                "create" if identity.master_version == 0 else "update",
+                "Patient",
+                identity.patient,
+                rewrite(identity.master, names),
+                if_match=identity.master_version,
+                person=identity.person,
+                derived=True,
+            )
+        )
+    return changes
+
+
+def _part_changes(parts: list[Part], previous: tables.Version | None) -> list[Change]:
+    """The entries: new ones, and those that an older version of the document had already."""
+    before = frozenset(previous.entries) if previous else frozenset()
+    return [
+        Change(
+            "update" if f"{part.type}/{part.id}" in before else "create",
+            part.type,
+            part.id,
+            part.resource,
+            person=part.person,
+            derived=True,
+        )
+        for part in parts
+    ]
+
+
+def _leftovers(kept: list[str], previous: tables.Version | None) -> list[Change]:
+    """Entries that the older version had and this one has not: deleted, their history stays."""
+    gone = sorted(set(previous.entries) - set(kept)) if previous else []
+    deletions: list[Change] = []
+    for name in gone:
+        kind, _, resource_id = name.partition("/")
+        deletions.append(Change("delete", kind, resource_id, derived=True))
+    return deletions
+
+
+def _identity_issues(identities: dict[int, Identity]) -> list[Issue]:
+    """What the sender should know about how each Patient was tied to a person."""
+    issues = []
+    for position, identity in identities.items():
+        place = f"Bundle.entry[{position}].resource"
+        if identity.state == "unsure":
+            issues.append(
+                Issue(
+                    "warning",
+                    "incomplete",
+                    place,
+                    f"the person was registered under a temporary identifier: {identity.reason}",
+                )
+            )
+        elif identity.state == "new":
+            issues.append(
+                Issue("information", "informational", place, "a new person was registered")
+            )
+    return issues

@@ -1,0 +1,130 @@
+"""The plain tables of this domain: versions of received documents, and counts of arrivals."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import date, datetime
+from typing import Any
+from uuid import UUID
+
+from pater.store.database import Database
+
+INSERT_DOCUMENT = (
+    "insert into exchange_document (bundle, reference, chain, version, instance, document_set,"
+    " digest, organization, type, stamped, person, entries, received)"
+    " values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)"
+)
+_COLUMNS = (
+    "bundle, reference, chain, version, instance, document_set, digest, organization, type, stamped,"
+    " person, entries, received"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Version:
+    """One version of one document as it was received."""
+
+    bundle: str
+    reference: str
+    chain: UUID
+    version: int
+    instance: bytes
+    document_set: bytes | None
+    digest: bytes
+    organization: str
+    type: str  # the first code of Composition.type
+    stamped: datetime
+    person: int
+    entries: list[str]  # Type/id of the resources stored beside it
+    received: datetime
+
+    def row(self) -> tuple[Any, ...]:
+        """The values of INSERT_DOCUMENT."""
+        return (
+            self.bundle,
+            self.reference,
+            self.chain,
+            self.version,
+            self.instance,
+            self.document_set,
+            self.digest,
+            self.organization,
+            self.type,
+            self.stamped,
+            self.person,
+            self.entries,
+            self.received,
+        )
+
+
+def _version(row: Any) -> Version:
+    return Version(**dict(row))
+
+
+async def newest_of_instance(db: Database, instance: bytes) -> Version | None:
+    """The newest version that came under one Bundle.identifier."""
+    row = await db.fetchrow(
+        f"select {_COLUMNS} from exchange_document where instance = $1"  # noqa: S608 (constants)
+        " order by version desc limit 1",
+        instance,
+    )
+    return _version(row) if row else None
+
+
+async def newest_of_set(db: Database, document_set: bytes) -> Version | None:
+    """The newest version of the chain that a document set names."""
+    row = await db.fetchrow(
+        f"select {_COLUMNS} from exchange_document where document_set = $1"  # noqa: S608
+        " order by version desc limit 1",
+        document_set,
+    )
+    return await newest_of_chain(db, row["chain"]) if row else None
+
+
+async def newest_of_chain(db: Database, chain: UUID) -> Version | None:
+    """The newest version of a document."""
+    row = await db.fetchrow(
+        f"select {_COLUMNS} from exchange_document where chain = $1"  # noqa: S608
+        " order by version desc limit 1",
+        chain,
+    )
+    return _version(row) if row else None
+
+
+async def count_arrival(
+    db: Database, reference: str, day: date, position: tuple[int, int]
+) -> None:
+    """Adds one document, known by its DocumentReference, to the count of a day.
+
+    `position` is the feed event's (xid, seq): an event that is delivered again changes nothing.
+    """
+    await db.execute(
+        "insert into exchange_arrival as a (day, organization, type, documents, xid, seq)"
+        " select $2, organization, type, 1, $3, $4 from exchange_document where reference = $1"
+        " on conflict (day, organization, type)"
+        " do update set documents = a.documents + 1, xid = excluded.xid, seq = excluded.seq"
+        " where (a.xid, a.seq) < (excluded.xid, excluded.seq)",
+        reference,
+        day,
+        *position,
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Arrival:
+    """Documents that arrived on one day of one type."""
+
+    day: date
+    type: str
+    documents: int
+
+
+async def arrivals(db: Database, organization: str, since: date) -> list[Arrival]:
+    """What one organisation sent, by day and type, at most 1,000 rows."""
+    rows = await db.fetch(
+        "select day, type, documents from exchange_arrival"
+        " where organization = $1 and day >= $2 order by day, type limit 1000",
+        organization,
+        since,
+    )
+    return [Arrival(r["day"], r["type"], r["documents"]) for r in rows]

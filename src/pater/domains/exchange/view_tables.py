@@ -1,0 +1,82 @@
+"""Lays out the entries of a section as tables, one for each kind of resource."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from types import MappingProxyType
+from typing import Final
+
+from pater.domains.exchange import view_kinds as kinds
+from pater.domains.exchange import view_medication as medication
+from pater.domains.exchange import view_observation as observation
+from pater.domains.exchange.view_bundle import Json, items, text
+from pater.domains.exchange.view_model import Row, Table
+from pater.domains.exchange.view_values import Wording
+from pater.domains.exchange.view_words import caption
+
+_Rows = Callable[[Wording, Json], Row]
+
+
+def _medication(wording: Wording, resource: Json) -> Row:
+    return medication.medication_row(wording, resource, 0)
+
+
+_KINDS: Final[Mapping[str, tuple[tuple[str, ...], _Rows]]] = MappingProxyType(
+    {
+        **kinds.KINDS,
+        "MedicationStatement": (medication.COLUMNS, _medication),
+        "MedicationRequest": (medication.COLUMNS, _medication),
+        "MedicationAdministration": (medication.COLUMNS, _medication),
+        "MedicationDispense": (medication.COLUMNS, _medication),
+    }
+)
+
+
+def tables(wording: Wording, resources: Iterable[Json], seen: set[int]) -> tuple[Table, ...]:
+    """The tables of the given entries in the order in which their kinds first appear.
+
+    Adds the numbers of all entries shown, members of groups included, to `seen`.
+    """
+    grouped: dict[str, list[Json]] = {}
+    members: set[int] = set()
+    chosen = list(resources)
+    for resource in chosen:
+        position = wording.index.position(resource)
+        seen.add(position)
+        grouped.setdefault(text(resource.get("resourceType")) or "Resource", []).append(resource)
+        members |= _members(wording, resource) - {position}
+    found = []
+    columns: tuple[str, ...]
+    for kind, group in grouped.items():
+        if kind == "Observation":
+            # A member listed beside its group is told once: under the group.
+            heads = [one for one in group if wording.index.position(one) not in members] or group
+            told: set[int] = {wording.index.position(one) for one in heads}
+            rows = [
+                row for one in heads for row in observation.observation_rows(wording, one, 0, told)
+            ]
+            seen |= told
+            columns = observation.COLUMNS
+        else:
+            columns, write = _KINDS.get(kind, kinds.GENERIC)
+            rows = [write(wording, one) for one in group]
+        found.append(_table(wording, kind, columns, rows))
+    return tuple(found)
+
+
+def _members(wording: Wording, resource: Json) -> set[int]:
+    return {
+        wording.index.position(wording.index.resolve(one, resource))
+        for one in items(resource.get("hasMember"))
+    }
+
+
+def _table(wording: Wording, kind: str, columns: tuple[str, ...], rows: list[Row]) -> Table:
+    # A column in which nobody says anything is noise; the first always stays.
+    kept = [n for n in range(len(columns)) if n == 0 or any(row.cells[n] for row in rows)]
+    return Table(
+        kind,
+        caption(kind, wording.lang),
+        tuple(wording.w[columns[n]] for n in kept),
+        tuple(Row(tuple(row.cells[n] for n in kept), row.level, row.group) for row in rows),
+    )

@@ -1,0 +1,21 @@
+"""The one way texts are made comparable, for the index and for the query alike."""
+
+from __future__ import annotations
+
+import unicodedata
+
+
+def normalise(text: str) -> str:
+    """Without marks and case, with single blanks: NFKD, combining marks out, casefold.
+
+    Search of strings ignores case, accents and surplus blanks (FHIR R4 search, "string").
+    """
+    if text.isascii():
+        return " ".join(text.lower().split())
+    plain = unicodedata.normalize("NFKD", text)
+    plain = "".join(c for c in plain if not unicodedata.combining(c)).casefold()
+    # Folding may bring marks back (İ) or decomposable letters; one more round settles it.
+    if not plain.isascii():
+        plain = unicodedata.normalize("NFKD", plain)
+        plain = "".join(c for c in plain if not unicodedata.combining(c))
+    return " ".join(plain.split())

@@ -1,0 +1,53 @@
+"""What the gate is asked to write, and pages of what it gives back."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from pater.store.read import Stored
+from pater.store.write import Claim
+
+Method = Literal["create", "update", "delete"]
+Edit = Callable[[dict[str, Any]], dict[str, Any]]
+"""The current resource -> the resource as it shall be; must not change what it is given."""
+ClaimsOf = Callable[[dict[str, Any], int, str], Sequence[Claim]]
+"""(resource, person, id) -> the business keys that the resource holds."""
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """One change of a commit.
+
+    method 'create': `id` None = a new one; a given id must not exist. 'update': creates what is
+    absent (FHIR R4 3.1.0.4.1) only for the loader or when `derived`. 'delete': nothing happens
+    when it is absent. `if_match` is the version that must be the current one (0: it must not
+    exist). `raw` are bytes to store exactly as they are, `resource` still being what is indexed.
+    `person` is the compartment when the caller of the gate knows it (a register, a document);
+    None = found through the Patient that the resource refers to. `derived` marks what Páteř
+    itself writes because of another change of the same commit, which alone the policy judges.
+    `edit`, given instead of `resource`, makes the new version of an update out of the current one
+    (which must exist). `path` is where the resource stands in what was sent, for issues.
+    `claims_of` gives business keys to be claimed with it.
+    """
+
+    method: Method
+    type: str
+    id: str | None = None
+    resource: dict[str, Any] | None = None
+    if_match: int | None = None
+    raw: bytes | None = None
+    person: int | None = None
+    derived: bool = False
+    path: str = ""
+    edit: Edit | None = field(default=None, compare=False)
+    claims_of: ClaimsOf | None = field(default=None, compare=False)
+
+
+@dataclass(frozen=True, slots=True)
+class HistoryPage:
+    """Versions of one resource, newest first; `next` is the cursor of the older ones."""
+
+    versions: Sequence[Stored]
+    next: str | None

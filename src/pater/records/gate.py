@@ -1,0 +1,132 @@
+"""The gate itself: wires reading, searching, writing and the journal to one store."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from datetime import datetime
+
+from pater.access.caller import Caller
+from pater.access.policy import Action
+from pater.fhir.search_query import SearchRequest
+from pater.records import journal_search, reading, searching, writing
+from pater.records.changes import Change, HistoryPage
+from pater.records.ports import Ports
+from pater.store.database import Database
+from pater.store.journal import JournalRow
+from pater.store.read import Stored
+from pater.store.search import Page
+from pater.store.write import Claim, Committer, Statement, Written, claim_key
+
+__all__ = [
+    "Change",
+    "Claim",
+    "Gate",
+    "HistoryPage",
+    "JournalRow",
+    "Page",
+    "Statement",
+    "Stored",
+    "Written",
+    "claim_key",
+]
+
+
+class Gate:
+    """Every call decides by policy, does it, and has it durably recorded before it returns.
+
+    `clock` gives aware times, `new_id` fresh resource ids, `cursor_key` signs page cursors;
+    `base_url` is the address of the FHIR API without a slash at the end.
+    """
+
+    def __init__(
+        self,
+        db: Database,
+        committer: Committer,
+        clock: Callable[[], datetime],
+        cursor_key: bytes,
+        new_id: Callable[[], str],
+        *,
+        base_url: str = "",
+    ) -> None:
+        self._ports = Ports(db, committer, clock, cursor_key, new_id, base_url)
+
+    async def read(self, caller: Caller, type: str, id: str) -> Stored:
+        """The current version. Raises NotFound (also when withheld), Gone, Forbidden."""
+        return await reading.read(self._ports, caller, type, id)
+
+    async def vread(self, caller: Caller, type: str, id: str, version: int) -> Stored:
+        """One version, superseded or current. Raises NotFound, Gone, Forbidden."""
+        return await reading.vread(self._ports, caller, type, id, version)
+
+    async def history(
+        self, caller: Caller, type: str, id: str, count: int = 50, cursor: str | None = None
+    ) -> HistoryPage:
+        """Versions of one resource, newest first, deletions included. Raises as `read`."""
+        return await reading.history(self._ports, caller, type, id, count, cursor)
+
+    async def search(
+        self, caller: Caller, request: SearchRequest, *, count: int | None = None
+    ) -> Page:
+        """A page of hits within what the caller may see. Raises Forbidden, SearchError.
+
+        `count` bounds the page; None = what the request asks, at most `searching.MAX_COUNT`.
+        """
+        return await searching.search(self._ports, caller, request, count)
+
+    async def commit(
+        self,
+        caller: Caller,
+        changes: Sequence[Change],
+        *,
+        claims: Sequence[Claim] = (),
+        statements: Sequence[Statement] = (),
+        interaction: str = "",
+    ) -> list[Written]:
+        """All changes or none, in one transaction with claims, statements and the journal.
+
+        Gives one Written for each change, in order; version 0 = there was nothing to delete.
+        `interaction` names the journal's interaction (default: each change's own). Raises
+        Forbidden, NotFound, PreconditionFailed, Conflict, AlreadyClaimed, Unprocessable.
+        """
+        return await writing.commit(self._ports, caller, changes, claims, statements, interaction)
+
+    def new_id(self) -> str:
+        """A fresh resource id, for references that are needed before the commit."""
+        return self._ports.new_id()
+
+    async def require(self, caller: Caller, action: Action, type: str) -> None:
+        """Decides about the type alone, before any work is done for it. Raises Forbidden."""
+        await writing.require(self._ports, caller, action, type)
+
+    async def refuse(
+        self, caller: Caller, action: Action, type: str, reason: str, *, id: str = ""
+    ) -> None:
+        """Records that something was refused before it came to the gate."""
+        await self._ports.refused(caller, action, type, reason, id=id)
+
+    async def journal(
+        self,
+        caller: Caller,
+        *,
+        person: int | None = None,
+        agent: str | None = None,
+        since: datetime | None = None,
+        until: datetime | None = None,
+        count: int = 50,
+        before: int | tuple[datetime, int] | None = None,
+    ) -> list[JournalRow]:
+        """Who looked at what, newest first: for a patient their own, for the loader anybody's.
+
+        `before` is the `seq` (or `at` and `seq`) of the last row
+        of the page before. Raises Forbidden.
+        """
+        return await journal_search.rows(
+            self._ports,
+            caller,
+            person=person,
+            agent=agent,
+            since=since,
+            until=until,
+            count=count,
+            before=before[1] if isinstance(before, tuple) else before,
+        )

@@ -1,0 +1,50 @@
+"""Whose record a person number is: the Patient id that the journal shows beside it."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Iterable
+
+from pater.fhir.definitions import TYPE_NUMBER
+from pater.store.database import Database
+
+_LIMIT = 100_000
+_PATIENTS = (
+    "select person, min(id) as id from resource"
+    " where type = $1 and person = any($2::bigint[]) and not deleted group by person"
+)
+
+
+class PatientNames:
+    """A bounded memory of person number -> Patient id; a person's master Patient never changes."""
+
+    def __init__(self, limit: int = _LIMIT) -> None:
+        self._known: OrderedDict[int, str] = OrderedDict()
+        self._limit = limit
+
+    async def of(self, db: Database, person: int) -> str:
+        """The Patient id, "" when the person has none."""
+        found = self._known.get(person)
+        return found if found is not None else (await self.of_all(db, (person,))).get(person, "")
+
+    async def of_all(self, db: Database, persons: Iterable[int]) -> dict[int, str]:
+        """The Patient ids of all persons that have one."""
+        found: dict[int, str] = {}
+        missing: list[int] = []
+        for person in persons:
+            name = self._known.get(person)
+            if name is None:
+                missing.append(person)
+            else:
+                found[person] = name
+        if missing:
+            for row in await db.fetch(_PATIENTS, TYPE_NUMBER["Patient"], missing):
+                found[row["person"]] = row["id"]
+                self.learn(row["person"], row["id"])
+        return found
+
+    def learn(self, person: int, patient: str) -> None:
+        """Remembers a Patient that was just written or read."""
+        self._known[person] = patient
+        if len(self._known) > self._limit:
+            self._known.popitem(last=False)

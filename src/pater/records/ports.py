@@ -1,0 +1,121 @@
+"""What the gate stands on, and the one way in which it writes into the journal."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from pater.access import audit
+from pater.access.caller import Caller
+from pater.access.policy import Action
+from pater.fhir.definitions import TYPE_NUMBER
+from pater.records.patient_names import PatientNames
+from pater.store.database import Database
+from pater.store.journal import JournalEntry
+from pater.store.write import Committer
+
+DONE = audit.OK
+REFUSED = audit.MINOR_FAILURE
+
+_LETTERS: dict[Action, str] = {
+    "read": "R",
+    "search": "E",  # AuditEvent.action of a query is Execute (R4 AuditEvent.action, BALP)
+    "create": "C",
+    "update": "U",
+    "delete": "D",
+    "history": "R",
+    "validate": "E",
+}
+INTERACTIONS: dict[Action, str] = {
+    "read": "read",
+    "search": "search-type",
+    "create": "create",
+    "update": "update",
+    "delete": "delete",
+    "history": "history-instance",
+    "validate": "validate",
+}
+"""Codes of http://hl7.org/fhir/restful-interaction by what the policy calls the action."""
+
+
+@dataclass(frozen=True, slots=True)
+class Ports:
+    """The store, the clock and the generators behind one gate."""
+
+    db: Database
+    committer: Committer
+    clock: Callable[[], datetime]
+    cursor_key: bytes
+    new_id: Callable[[], str]
+    base_url: str
+    names: PatientNames = field(default_factory=PatientNames)
+
+    async def patient_of(self, person: int) -> str:
+        """The Patient id of a person, "" when there is none."""
+        return await self.names.of(self.db, person) if person else ""
+
+    def entry(
+        self,
+        caller: Caller,
+        action: Action,
+        outcome: str,
+        reason: str,
+        *,
+        person: int = 0,
+        patient: str = "",
+        type: str = "",
+        id: str = "",
+        version: int = 0,
+        query: str = "",
+        interaction: str = "",
+    ) -> JournalEntry:
+        """One journal entry about the caller's action, at this moment."""
+        return audit.entry(
+            caller,
+            _LETTERS[action],
+            interaction or INTERACTIONS[action],
+            outcome,
+            clock=self.clock,
+            reason=reason,
+            person=person,
+            patient=patient,
+            entity_type=type,
+            entity_id=id,
+            entity_version=version,
+            query=query,
+        )
+
+    async def record(self, entries: Iterable[JournalEntry]) -> None:
+        """Writes entries durably."""
+        await self.committer.journal_only(list(entries))
+
+    async def refused(
+        self,
+        caller: Caller,
+        action: Action,
+        type: str,
+        reason: str,
+        *,
+        person: int = 0,
+        id: str = "",
+        query: str = "",
+        interaction: str = "",
+    ) -> None:
+        """Records an attempt that came to nothing, at the person whom it was about."""
+        await self.record(
+            [
+                self.entry(
+                    caller,
+                    action,
+                    REFUSED,
+                    reason,
+                    person=person,
+                    patient=await self.patient_of(person),
+                    type=type if type in TYPE_NUMBER else "",
+                    id=id,
+                    query=query,
+                    interaction=interaction,
+                )
+            ]
+        )

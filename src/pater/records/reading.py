@@ -1,0 +1,139 @@
+"""Reading one resource: its current version, a past one, its history."""
+
+from __future__ import annotations
+
+from pater.access.caller import Caller
+from pater.access.policy import Action, decide
+from pater.records import journal_search
+from pater.records.changes import HistoryPage
+from pater.records.errors import Forbidden, Gone, NotFound
+from pater.records.ports import DONE, REFUSED, Ports
+from pater.store import read as store
+from pater.store.read import Stored
+
+AUDIT = "AuditEvent"
+MAX_HISTORY = 1000
+
+
+async def read(ports: Ports, caller: Caller, type: str, id: str) -> Stored:
+    """The current version; the attempt is in the journal before anything is returned."""
+    if type == AUDIT:
+        return await journal_search.read(ports, caller, id)
+    stored = await store.read(ports.db, type, id)
+    return await _shown(ports, caller, "read", "read", type, id, stored)
+
+
+async def vread(ports: Ports, caller: Caller, type: str, id: str, version: int) -> Stored:
+    """One version, current or superseded."""
+    if type == AUDIT:
+        stored = await journal_search.read(ports, caller, id)
+        if version != stored.version:
+            raise NotFound(type, id)
+        return stored
+    found = await store.read_version(ports.db, type, id, version)
+    return await _shown(ports, caller, "read", "vread", type, id, found)
+
+
+async def history(
+    ports: Ports, caller: Caller, type: str, id: str, count: int, cursor: str | None
+) -> HistoryPage:
+    """Versions newest first; the cursor is the version that the last page ended with.
+
+    A cursor needs no seal: it says nothing that a version number does not, and every page is
+    decided anew.
+    """
+    if type == AUDIT:
+        return HistoryPage([await journal_search.read(ports, caller, id)], None)
+    count = max(1, min(count, MAX_HISTORY))
+    before = int(cursor) if cursor and cursor.isdigit() and len(cursor) < 10 else None
+    versions = await store.history(ports.db, type, id, count + 1, before)
+    newest = versions[0] if versions else None
+    interaction = "history-instance"
+    await _allowed(ports, caller, "history", interaction, type, id, newest)
+    assert newest is not None  # _allowed does not come back from nothing
+    await _record(ports, caller, "history", interaction, newest)
+    more = len(versions) > count
+    return HistoryPage(versions[:count], str(versions[count - 1].version) if more else None)
+
+
+async def _shown(
+    ports: Ports,
+    caller: Caller,
+    action: Action,
+    interaction: str,
+    type: str,
+    id: str,
+    stored: Stored | None,
+) -> Stored:
+    reason = await _allowed(ports, caller, action, interaction, type, id, stored)
+    assert stored is not None  # _allowed does not come back from nothing
+    if stored.deleted:
+        await ports.refused(
+            caller, action, type, "deleted", person=stored.person, id=id, interaction=interaction
+        )
+        raise Gone(type, id, stored.version)
+    if type == "Patient" and stored.person:
+        ports.names.learn(stored.person, id)
+    await _record(ports, caller, action, interaction, stored, reason)
+    return stored
+
+
+async def _record(
+    ports: Ports,
+    caller: Caller,
+    action: Action,
+    interaction: str,
+    stored: Stored,
+    reason: str = "",
+) -> None:
+    await ports.record(
+        [
+            ports.entry(
+                caller,
+                action,
+                DONE,
+                reason or decide(caller, action, stored.type, person=stored.person).reason,
+                person=stored.person,
+                patient=await ports.patient_of(stored.person),
+                type=stored.type,
+                id=stored.id,
+                version=stored.version,
+                interaction=interaction,
+            )
+        ]
+    )
+
+
+async def _allowed(
+    ports: Ports,
+    caller: Caller,
+    action: Action,
+    interaction: str,
+    type: str,
+    id: str,
+    stored: Stored | None,
+) -> str:
+    """The reason why the caller may see it.
+
+    Raises Forbidden when the type is closed to the caller whatever the record, and NotFound when
+    the record does not exist or is another person's: the two cannot be told apart from outside.
+    """
+    person = stored.person if stored else 0
+    decision = decide(caller, action, type, person=None)
+    reason = decision.reason
+    failure: Exception | None = None
+    if not decision.allowed:
+        failure = Forbidden(reason)
+    elif stored is None:
+        failure, reason = NotFound(type, id), "not-found"
+    elif decision.persons is not None and person not in decision.persons:
+        failure, reason = NotFound(type, id), "other-person"
+    if failure is not None:
+        await ports.refused(
+            caller, action, type, reason, person=person, id=id, interaction=interaction
+        )
+        raise failure
+    return reason
+
+
+__all__ = ["AUDIT", "REFUSED", "history", "read", "vread"]

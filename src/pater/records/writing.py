@@ -1,0 +1,367 @@
+"""Writing: every change judged, tied to its person, and committed together with its journal."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from pater.access.caller import Caller
+from pater.access.policy import Action, decide
+from pater.fhir.issues import Issue
+from pater.fhir.json import parse
+from pater.records.changes import Change, Method
+from pater.records.compartments import persons_for
+from pater.records.errors import (
+    AlreadyClaimed,
+    Conflict,
+    Forbidden,
+    NotFound,
+    PreconditionFailed,
+    Unprocessable,
+)
+from pater.records.ports import DONE, Ports
+from pater.store.journal import JournalEntry
+from pater.store.read import Stored, read_many
+from pater.store.write import (
+    Claim,
+    ClaimTaken,
+    Put,
+    Statement,
+    VersionConflict,
+    WriteSet,
+    Written,
+)
+from pater.store.write import Method as HttpMethod
+
+ATTEMPTS = 3
+"""How often a commit is tried when somebody wrote in between and the caller set no condition."""
+
+_HTTP: dict[Method, HttpMethod] = {"create": "POST", "update": "PUT", "delete": "DELETE"}
+_Key = tuple[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class _Plan:
+    """A change with all that is known before it is written; `put` None = nothing to do."""
+
+    change: Change
+    id: str
+    person: int
+    action: Action
+    reason: str
+    put: Put | None
+    conditional: bool  # the caller, not we, demands the version
+
+
+async def commit(
+    ports: Ports,
+    caller: Caller,
+    changes: Sequence[Change],
+    claims: Sequence[Claim],
+    statements: Sequence[Statement],
+    interaction: str,
+) -> list[Written]:
+    """All or nothing; see `Gate.commit`."""
+    changes = [c if c.id is not None else replace(c, id=ports.new_id()) for c in changes]
+    reasons = await _judge(ports, caller, changes, interaction)
+    _distinct(changes)
+    for attempt in range(1, ATTEMPTS + 1):
+        plans = await _plan(ports, caller, changes, reasons, interaction)
+        try:
+            return await _write(ports, caller, plans, claims, statements, interaction)
+        except VersionConflict as conflict:
+            plan = next(
+                (p for p in plans if (p.change.type, p.id) == (conflict.type, conflict.id)), None
+            )
+            if plan is not None and plan.conditional:
+                raise PreconditionFailed(conflict.type, conflict.id, conflict.current) from conflict
+            created = plan is None or plan.change.method == "create"
+            if created or attempt == ATTEMPTS:
+                raise Conflict(
+                    f"{conflict.type}/{conflict.id} was written by somebody else",
+                    conflict.current,
+                ) from conflict
+        except ClaimTaken as taken:
+            raise AlreadyClaimed(taken.key, taken.person, taken.target) from taken
+    raise AssertionError("the last attempt returns or raises")
+
+
+async def require(
+    ports: Ports,
+    caller: Caller,
+    action: Action,
+    type: str,
+    *,
+    id: str = "",
+    interaction: str = "",
+) -> str:
+    """The policy's reason for an action on a type; a refusal is recorded and raised (Forbidden)."""
+    decision = decide(caller, action, type, person=None)
+    if not decision.allowed:
+        await ports.refused(caller, action, type, decision.reason, id=id, interaction=interaction)
+        raise Forbidden(decision.reason)
+    return decision.reason
+
+
+async def _judge(
+    ports: Ports, caller: Caller, changes: Sequence[Change], interaction: str
+) -> list[str]:
+    """The policy's reason for each change; a derived one goes by the others'."""
+    reasons: list[str] = []
+    for change in changes:
+        if change.derived:
+            reasons.append("")
+            continue
+        named = change.id or "" if change.method != "create" else ""
+        reasons.append(
+            await require(
+                ports, caller, change.method, change.type, id=named, interaction=interaction
+            )
+        )
+    main = next((reason for reason in reasons if reason), None)
+    if changes and main is None:
+        raise ValueError("a commit of derived changes only has nobody who answers for it")
+    return [reason or main or "" for reason in reasons]
+
+
+def _distinct(changes: Sequence[Change]) -> None:
+    seen: set[_Key] = set()
+    issues = []
+    for change in changes:
+        key = (change.type, change.id or "")
+        if key in seen:
+            issues.append(
+                Issue("error", "duplicate", change.path, f"{key[0]}/{key[1]} is changed twice")
+            )
+        seen.add(key)
+    if issues:
+        raise Unprocessable(issues)
+
+
+async def _plan(
+    ports: Ports,
+    caller: Caller,
+    changes: Sequence[Change],
+    reasons: Sequence[str],
+    interaction: str,
+) -> list[_Plan]:
+    keys = [(c.type, c.id or "") for c in changes if c.method != "create"]
+    current = {(s.type, s.id): s for s in await read_many(ports.db, keys)} if keys else {}
+    changes = [_edited(change, current) for change in changes]
+    patients = await _patients(ports, changes, current)
+    found = await persons_for(ports.db, changes, patients, ports.base_url)
+    plans: list[_Plan] = []
+    for change, person, reason in zip(changes, found, reasons, strict=True):
+        stored = current.get((change.type, change.id or ""))
+        if change.method != "create" and stored is not None and not change.derived:
+            await _own(ports, caller, change, stored, interaction)
+        whose = person if person is not None else patients.get(change.id or "", 0)
+        if change.method == "delete":
+            plans.append(_delete(change, stored, reason))
+        elif change.method == "create":
+            plans.append(_create(caller, change, whose, reason))
+        else:
+            plan = _update(caller, change, stored, whose, reason)
+            if isinstance(plan, str):
+                await ports.refused(caller, "update", change.type, plan, id=change.id or "")
+                raise Forbidden(plan, "an address of one's own choice is not open to the caller")
+            plans.append(plan)
+    return plans
+
+
+def _edited(change: Change, current: dict[_Key, Stored]) -> Change:
+    """A change by `edit` with the resource that comes out of it, bound to the version it read."""
+    if change.edit is None:
+        return change
+    stored = current.get((change.type, change.id or ""))
+    if stored is None or stored.deleted:
+        raise NotFound(change.type, change.id or "")
+    resource = change.edit(parse(stored.body))
+    return replace(change, resource=resource, if_match=stored.version, person=stored.person)
+
+
+async def _patients(
+    ports: Ports, changes: Sequence[Change], current: dict[_Key, Stored]
+) -> dict[str, int]:
+    """Patient id -> person of the Patients among the changes; a new one gets a new person."""
+    persons: dict[str, int] = {}
+    for change in changes:
+        if change.type != "Patient" or change.method == "delete" or change.id is None:
+            continue
+        stored = current.get((change.type, change.id))
+        if change.person is not None:
+            persons[change.id] = change.person
+        elif stored is not None:
+            persons[change.id] = stored.person
+        else:
+            persons[change.id] = await ports.committer.next_person()
+    return persons
+
+
+async def _own(
+    ports: Ports, caller: Caller, change: Change, stored: Stored, interaction: str
+) -> None:
+    """Refuses a change of another person's record: as if there were none."""
+    decision = decide(caller, change.method, change.type, person=stored.person)
+    if decision.allowed:
+        return
+    await ports.refused(
+        caller,
+        change.method,
+        change.type,
+        decision.reason,
+        person=stored.person,
+        id=stored.id,
+        interaction=interaction,
+    )
+    raise NotFound(change.type, stored.id)
+
+
+def _create(caller: Caller, change: Change, person: int, reason: str) -> _Plan:
+    _storable(caller, change, person)
+    put = _put(change, person, 0)
+    return _Plan(change, put.id, person, "create", reason, put, conditional=False)
+
+
+def _update(
+    caller: Caller, change: Change, stored: Stored | None, person: int, reason: str
+) -> _Plan | str:
+    """The plan of an update, or the reason why the caller may not create at this address."""
+    _storable(caller, change, person)
+    absent = stored is None
+    if absent and not (change.derived or caller.role == "loader"):
+        return "own-address"
+    if stored is not None and stored.person != person and not change.derived:
+        text = "a record cannot be moved to another patient: delete it and create a new one"
+        raise Unprocessable([Issue("error", "business-rule", change.path or change.type, text)])
+    expected = change.if_match
+    if expected is not None:
+        _match(change, stored)
+    elif absent:
+        expected = 0
+    put = _put(change, person, expected)
+    action: Action = "create" if absent else "update"
+    return _Plan(
+        change,
+        put.id,
+        person,
+        action,
+        reason,
+        put,
+        # an edit is bound to the version that we read: read again when it is no longer current
+        conditional=change.if_match is not None and change.edit is None,
+    )
+
+
+def _delete(change: Change, stored: Stored | None, reason: str) -> _Plan:
+    if change.if_match is not None:
+        _match(change, stored)
+    person = stored.person if stored is not None else 0
+    put = None
+    if stored is not None and not stored.deleted:
+        put = _put(change, person, change.if_match)
+    return _Plan(
+        change,
+        change.id or "",
+        person,
+        "delete",
+        reason,
+        put,
+        conditional=change.if_match is not None,
+    )
+
+
+def _match(change: Change, stored: Stored | None) -> None:
+    """Early answer to a version that is wrong already; the commit itself holds it under a lock."""
+    version = stored.version if stored is not None else 0
+    standing = version if stored is not None and not stored.deleted else 0
+    if change.if_match not in (version, standing):
+        raise PreconditionFailed(change.type, change.id or "", version or None)
+
+
+def _put(change: Change, person: int, expected: int | None) -> Put:
+    return Put(
+        type=change.type,
+        id=change.id or "",
+        person=person,
+        resource=change.resource,
+        raw=change.raw,
+        expected=expected,
+        method=_HTTP[change.method],
+    )
+
+
+def _storable(caller: Caller, change: Change, person: int) -> None:
+    """A Bundle may hold anything about anybody: without a person only the loader may store it."""
+    if change.type == "Bundle" and not person and caller.role != "loader":
+        text = "only document Bundles of one patient are stored"
+        raise Unprocessable([Issue("error", "not-supported", change.path or "Bundle", text)])
+
+
+async def _write(
+    ports: Ports,
+    caller: Caller,
+    plans: Sequence[_Plan],
+    claims: Sequence[Claim],
+    statements: Sequence[Statement],
+    interaction: str,
+) -> list[Written]:
+    puts = [plan.put for plan in plans if plan.put is not None]
+    held = [*claims]
+    for plan in plans:
+        if plan.change.claims_of is not None and plan.change.resource is not None:
+            held += plan.change.claims_of(plan.change.resource, plan.person, plan.id)
+    held = list({claim.key: claim for claim in held}.values())
+    journal = await _entries(ports, caller, plans, interaction)
+    done: list[Written] = []
+    if puts or held or statements:
+        done = await ports.committer.commit(
+            WriteSet(puts=puts, claims=held, statements=list(statements), journal=journal)
+        )
+    elif journal:
+        await ports.record(journal)
+    for plan in plans:
+        if plan.change.type == "Patient" and plan.put is not None and plan.action != "delete":
+            ports.names.learn(plan.person, plan.id)
+    # the committer gives one answer a put, in the order of the puts
+    answers = iter(done)
+    now = ports.clock()
+    return [
+        next(answers)
+        if plan.put is not None
+        else Written(plan.change.type, plan.id, 0, now, False, b"")
+        for plan in plans
+    ]
+
+
+async def _entries(
+    ports: Ports, caller: Caller, plans: Sequence[_Plan], interaction: str
+) -> list[JournalEntry]:
+    """One entry for each change that the caller asked for; derived ones follow from them."""
+    asked = [plan for plan in plans if not plan.change.derived]
+    fresh = {plan.person: plan.id for plan in plans if plan.change.type == "Patient"}
+    persons = {plan.person for plan in asked if plan.person} - fresh.keys()
+    names = {**(await ports.names.of_all(ports.db, persons) if persons else {}), **fresh}
+    return [
+        ports.entry(
+            caller,
+            plan.action,
+            DONE,
+            plan.reason,
+            person=plan.person,
+            patient=names.get(plan.person, "") if plan.person else "",
+            type=plan.change.type,
+            id=plan.id,
+            version=_version(plan.put),
+            interaction=interaction,
+        )
+        for plan in asked
+    ]
+
+
+def _version(put: Put | None) -> int:
+    """The version that a put will have, where that is certain beforehand; else 0."""
+    if put is None or put.expected is None:
+        return 0
+    fresh = put.method == "POST" and put.expected == 0
+    return 1 if fresh else put.expected + 1 if put.expected else 0

@@ -1,0 +1,329 @@
+"""Ties a Patient as somebody sent it to one person of the register.
+
+By RID or another verified identifier whose demographics agree; a new person gets a RID by the
+published rule, and whoever cannot be told for sure gets a temporary one (DRID), never somebody
+else's record. Uniqueness under concurrency is held by claims that are written with the records.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from random import Random
+from typing import Any, Final, Literal
+
+from pater.fhir.json import parse
+from pater.fhir.search_index import normalise
+from pater.registers.identifiers import (
+    RID,
+    BirthNumber,
+    check,
+    new_drid,
+    new_rid,
+    read_birth_number,
+)
+from pater.store.database import Database
+from pater.store.read import read
+from pater.store.write import Claim, Statement, claim_key
+
+Resource = dict[str, Any]
+State = Literal["matched", "new", "unsure"]
+
+# Kinds of identifiers that name a person wherever they are shown (with agreeing demographics).
+_NATIONAL: Final = frozenset({"rid", "drid", "rcis", "cpoj", "passport", "idcard", "national"})
+# v2-0203 identifier types issued by a state or an insurer to a person.
+_NATIONAL_TYPES: Final = frozenset({"NI", "JHN", "PPN", "SS", "CZ", "NH", "HC", "PRC", "DL"})
+_COPIED: Final = (
+    "identifier",
+    "active",
+    "name",
+    "telecom",
+    "gender",
+    "birthDate",
+    "_birthDate",
+    "deceasedBoolean",
+    "deceasedDateTime",
+    "address",
+    "maritalStatus",
+    "multipleBirthBoolean",
+    "multipleBirthInteger",
+    "communication",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """One identifier of an incoming Patient and what its check said."""
+
+    system: str
+    value: str
+    kind: str
+    usable: bool  # verified or without a rule, and issued to a person by a state or an insurer
+    identifier: Resource
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """Which person a Patient is, and what has to be written with it.
+
+    `master` is the register's Patient to create or update (None: unchanged) and `master_version`
+    the version it updates (0: it is new). `claims` and `statements` belong to the same transaction.
+    """
+
+    person: int
+    patient: str
+    rid: str
+    state: State
+    reason: str
+    master: Resource | None = None
+    master_version: int = 0
+    claims: tuple[Claim, ...] = ()
+    statements: tuple[Statement, ...] = field(default=())
+
+
+@dataclass(frozen=True, slots=True)
+class _Holder:
+    person: int
+    patient: str
+    rid: str
+    version: int
+    master: Resource
+
+
+def known_identifiers(patient: Resource) -> list[Known]:
+    """The identifiers that have a system and a value, each with its verdict."""
+    found = []
+    for identifier in patient.get("identifier", ()):
+        system, value = identifier.get("system"), identifier.get("value")
+        if not (isinstance(system, str) and isinstance(value, str)):
+            continue
+        verdict = check(system, value)
+        kind = verdict.kind
+        if kind == "other" and _issued_by_state(identifier):
+            kind = "national"
+        usable = kind in _NATIONAL and verdict.ok is not False
+        if kind == "rcis" and usable:
+            usable = _agrees_with_birth_number(value, patient)
+        found.append(Known(system, value, kind, usable, identifier))
+    return found
+
+
+def _issued_by_state(identifier: Resource) -> bool:
+    codings = identifier.get("type", {}).get("coding", ())
+    codes = {c.get("code") for c in codings if str(c.get("system", "")).endswith("v2-0203")}
+    return bool(codes & _NATIONAL_TYPES) or any(str(c).startswith("NN") for c in codes)
+
+
+def _agrees_with_birth_number(value: str, patient: Resource) -> bool:
+    read_out = read_birth_number(value)
+    born = patient.get("birthDate")
+    if not isinstance(read_out, BirthNumber) or not isinstance(born, str):
+        return isinstance(read_out, BirthNumber)
+    # a birth date may be partial (a year, or a year and month): what is said has to agree
+    return read_out.birth_date.isoformat().startswith(born)
+
+
+def names(patient: Resource) -> tuple[frozenset[str], frozenset[str]]:
+    """All family names and all given names of a Patient, normalised."""
+    families: set[str] = set()
+    givens: set[str] = set()
+    for name in patient.get("name", ()):
+        if isinstance(name.get("family"), str):
+            families.add(normalise(name["family"]))
+        givens.update(normalise(g) for g in name.get("given", ()) if isinstance(g, str))
+    return frozenset(families), frozenset(givens)
+
+
+def demographics_agree(one: Resource, other: Resource) -> bool:
+    """Whether two Patients can be one person: birth dates do not differ, and a name is shared.
+
+    The family name may have changed (marriage), then a given name and the full birth date decide.
+    """
+    born, other_born = one.get("birthDate"), other.get("birthDate")
+    if born and other_born:
+        short, long = sorted((str(born), str(other_born)), key=len)
+        if not long.startswith(short):
+            return False
+    family, given = names(one)
+    other_family, other_given = names(other)
+    if family & other_family:
+        return not (given and other_given) or bool(given & other_given)
+    if not family or not other_family:
+        return bool(born and other_born)
+    return bool(given & other_given) and bool(born and other_born)
+
+
+def strong_key(identifier: Known) -> bytes:
+    """The claim of one person upon an identifier issued by a state or an insurer."""
+    return claim_key("person", identifier.system, identifier.value)
+
+
+def weak_keys(patient: Resource, identifiers: Sequence[Known]) -> list[bytes]:
+    """Claims of a temporary person: an identifier together with exactly these demographics."""
+    families, givens = names(patient)
+    who = "|".join((*sorted(families), "", *sorted(givens)))
+    born = str(patient.get("birthDate", ""))
+    return [claim_key("person-unsure", i.system, i.value, born, who) for i in identifiers]
+
+
+class PatientRegister:
+    """Resolves Patients against the register's claims; reads only, the caller writes."""
+
+    def __init__(
+        self,
+        db: Database,
+        *,
+        next_person: Callable[[], Awaitable[int]],
+        random: Random,
+        clock: Callable[[], datetime],
+        new_id: Callable[[], str],
+    ) -> None:
+        self._db = db
+        self._next_person = next_person
+        self._random = random
+        self._clock = clock
+        self._new_id = new_id
+
+    async def resolve(self, patient: Resource) -> Identity:
+        """The person that this Patient is. Two at once may both say `new`: one claim will fail,
+        and asking again finds the other's person.
+        """
+        identifiers = known_identifiers(patient)
+        strong = [i for i in identifiers if i.usable]
+        holders = await self._holders([strong_key(i) for i in strong])
+        if len(holders) == 1 and demographics_agree(patient, holders[0].master):
+            return self._matched(holders[0], strong)
+        if not holders and _verified(patient, strong):
+            return await self._new(patient, identifiers, strong)
+        reason = (
+            "the identifiers belong to different persons"
+            if len(holders) > 1
+            else "name or birth date differ from those of the identifier's holder"
+            if holders
+            else "no identifier could be verified"
+        )
+        return await self._unsure(patient, identifiers, reason)
+
+    def claims_of(self, patient: Resource, person: int, patient_id: str) -> tuple[Claim, ...]:
+        """The claims of a Patient that is written as it is, without being resolved."""
+        strong = [i for i in known_identifiers(patient) if i.usable]
+        return tuple(Claim(strong_key(i), person, patient_id) for i in strong)
+
+    async def _holders(self, keys: list[bytes]) -> list[_Holder]:
+        """The persons who hold any of the keys, each once."""
+        if not keys:
+            return []
+        rows = await self._db.fetch(
+            "select distinct c.person, c.target, coalesce(p.rid, '') as rid from claim c"
+            " left join person p on p.person = c.person where c.key = any($1::bytea[])",
+            keys,
+        )
+        found = []
+        for row in rows[:8]:
+            stored = await read(self._db, "Patient", row["target"])
+            if stored is not None and not stored.deleted:
+                found.append(
+                    _Holder(
+                        row["person"], row["target"], row["rid"], stored.version, parse(stored.body)
+                    )
+                )
+        return found
+
+    def _matched(self, holder: _Holder, strong: list[Known]) -> Identity:
+        held = {(i.get("system"), i.get("value")) for i in holder.master.get("identifier", ())}
+        added = [i for i in strong if (i.system, i.value) not in held]
+        if not added:
+            return Identity(
+                holder.person, holder.patient, holder.rid, "matched", "identifier known"
+            )
+        master = {
+            **holder.master,
+            "identifier": [
+                *holder.master.get("identifier", ()),
+                *(i.identifier for i in added),
+            ],
+        }
+        return Identity(
+            holder.person,
+            holder.patient,
+            holder.rid,
+            "matched",
+            "identifier known",
+            master,
+            holder.version,
+            tuple(Claim(strong_key(i), holder.person, holder.patient) for i in added),
+        )
+
+    async def _new(
+        self, patient: Resource, identifiers: list[Known], strong: list[Known]
+    ) -> Identity:
+        given = next((i.value for i in strong if i.kind == "rid"), None)
+        rid = given or new_rid(self._random)
+        keys = [strong_key(i) for i in strong]
+        if given is None:
+            keys.append(claim_key("person", RID, rid))
+        return await self._register(patient, identifiers, rid, "new", "verified identifier", keys)
+
+    async def _unsure(self, patient: Resource, identifiers: list[Known], reason: str) -> Identity:
+        keys = weak_keys(patient, identifiers)
+        holders = await self._holders(keys)
+        if holders:
+            one = holders[0]
+            return Identity(one.person, one.patient, one.rid, "unsure", reason)
+        rid = new_drid(self._random)
+        return await self._register(
+            patient, identifiers, rid, "unsure", reason, [*keys, claim_key("person", RID, rid)]
+        )
+
+    async def _register(
+        self,
+        patient: Resource,
+        identifiers: list[Known],
+        rid: str,
+        state: State,
+        reason: str,
+        keys: list[bytes],
+    ) -> Identity:
+        person = await self._next_person()
+        patient_id = self._new_id()
+        return Identity(
+            person,
+            patient_id,
+            rid,
+            state,
+            reason,
+            master_of(patient, identifiers, rid),
+            0,
+            tuple(Claim(key, person, patient_id) for key in dict.fromkeys(keys)),
+            (
+                Statement(
+                    "insert into person (person, rid, temporary, patient, created)"
+                    " values ($1, $2, $3, $4, $5)",
+                    (person, rid, rid.startswith("D"), patient_id, self._clock()),
+                ),
+            ),
+        )
+
+
+def _verified(patient: Resource, strong: Sequence[Known]) -> bool:
+    """Whether a new person may be registered for good: a verified identifier, a name, a birth date.
+
+    A temporary identifier from elsewhere (DRID) verifies nobody.
+    """
+    family, given = names(patient)
+    certain = any(i.kind != "drid" for i in strong)
+    return certain and bool(family or given) and isinstance(patient.get("birthDate"), str)
+
+
+def master_of(patient: Resource, identifiers: Sequence[Known], rid: str) -> Resource:
+    """The register's own Patient, from what was sent: the person's data, no references."""
+    master: Resource = {"resourceType": "Patient"}
+    for element in _COPIED:
+        if element in patient:
+            master[element] = patient[element]
+    sent = [i.identifier for i in identifiers]
+    if not any(i.system == RID and i.value == rid for i in identifiers):
+        sent.insert(0, {"use": "official", "system": RID, "value": rid})
+    master["identifier"] = sent
+    return master

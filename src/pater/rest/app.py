@@ -1,0 +1,263 @@
+"""The FHIR API as one ASGI application: authentication, routing by hand, errors, nothing else."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, MutableMapping, Sequence
+from dataclasses import dataclass, replace
+from functools import lru_cache
+from typing import Any, Final
+from uuid import uuid4
+
+import structlog
+
+from pater.access.caller import Caller
+from pater.fhir.definitions import TYPE_NUMBER
+from pater.fhir.issues import Issue
+from pater.records.gate import Gate
+from pater.rest import bundles
+from pater.rest import interactions as do
+from pater.rest.capability import capability_statement
+from pater.rest.config import (
+    CreateHandler,
+    Domain,
+    Operation,
+    OperationRequest,
+    RestConfig,
+    Tokens,
+)
+from pater.rest.errors import HttpError, not_allowed
+from pater.rest.interactions import Api
+from pater.rest.outcomes import CLIENT_ERRORS, reply_of
+from pater.rest.requests import (
+    ClientGone,
+    Receive,
+    parse_parameters,
+    read_body,
+    request_id,
+    require_acceptable,
+    require_form,
+    require_json,
+    split_format,
+)
+from pater.rest.responses import Reply, Send, outcome, send_reply
+from pater.rest.validate_op import validate_sent, validate_stored
+
+Scope = MutableMapping[str, Any]
+AsgiApp = Callable[[Scope, Receive, Send], Awaitable[None]]
+
+log = structlog.get_logger(__name__)
+
+_METADATA_METHODS: Final = ("GET", "HEAD")
+_CHALLENGE: Final = ((b"www-authenticate", b'Bearer realm="fhir"'),)
+
+
+@dataclass(slots=True)
+class _Call:
+    """One request on its way; the body is read only where the address takes one."""
+
+    method: str
+    segments: list[str]
+    headers: dict[str, str]
+    query: bytes
+    receive: Receive
+    request_id: str
+    source: str
+
+    def allow(self, *methods: str) -> None:
+        """Refuses (405) every other method. HEAD goes with GET."""
+        method = "GET" if self.method == "HEAD" else self.method
+        if method not in methods:
+            named = [m for allowed in methods for m in ((allowed, "HEAD") if allowed == "GET"
+                     else (allowed,))]  # fmt: skip
+            raise not_allowed(named)
+
+
+def fhir_app(gate: Gate, tokens: Tokens, domains: Sequence[Domain], config: RestConfig) -> AsgiApp:
+    """The API over a gate, to be mounted at /fhir. `domains` add handlers of creates."""
+    creates: dict[str, list[CreateHandler]] = {}
+    for domain in domains:
+        for type_, handler in domain.creates.items():
+            creates.setdefault(type_, []).append(handler)
+    operations = {
+        (operation.name, type_, operation.instance): operation
+        for operation in config.operations
+        for type_ in operation.types
+    }
+    api = Api(gate, config, creates, operations)
+    return _FhirApp(api, tokens)
+
+
+class _FhirApp:
+    def __init__(self, api: Api, tokens: Tokens) -> None:
+        self._api = api
+        self._tokens = tokens
+        self._metadata = lru_cache(maxsize=1)(lambda: capability_statement(api))
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            raise RuntimeError("the FHIR API speaks HTTP only")
+        headers = {
+            name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]
+        }
+        identity = request_id(headers.get("x-request-id")) or str(uuid4())
+        client = scope.get("client")
+        path: str = scope["path"].removeprefix(scope.get("root_path", ""))
+        call = _Call(
+            method=scope["method"],
+            segments=path.removeprefix("/").removesuffix("/").split("/"),
+            headers=headers,
+            query=scope.get("query_string", b""),
+            receive=receive,
+            request_id=identity,
+            source=client[0] if client else "",
+        )
+        try:
+            reply = await self._answer(call)
+        except CLIENT_ERRORS as error:
+            reply = reply_of(error)
+        except ClientGone:
+            return
+        except Exception as error:
+            # The kind of the error and where it arose, never its text: it may hold data.
+            log.error("request failed", request_id=identity, error=type(error).__name__,
+                      where=_where(error))  # fmt: skip
+            issue = Issue("fatal", "exception", "", f"an error of the server, request {identity}")
+            reply = Reply(500, outcome([issue]))
+        await send_reply(send, reply, identity, head=call.method == "HEAD")
+
+    async def _answer(self, call: _Call) -> Reply:
+        if call.segments == ["metadata"]:
+            call.allow("GET")
+            require_acceptable(call.headers, split_format(parse_parameters(call.query))[1])
+            return Reply(200, self._metadata())
+        caller = self._caller(call)
+        parameters, formats = split_format(parse_parameters(call.query))
+        require_acceptable(call.headers, formats)
+        match call.segments:
+            case [""]:
+                return await self._system(call, caller, parameters)
+            case [name] if name.startswith("$"):
+                return await self._operation(call, caller, name, "", "", parameters)
+            case [type_]:
+                return await self._type(call, caller, _known(type_), parameters)
+            case [type_, "_search"]:
+                return await self._search(call, caller, _known(type_), parameters)
+            case [type_, name] if name.startswith("$"):
+                return await self._operation(call, caller, name, _known(type_), "", parameters)
+            case [type_, id_]:
+                return await self._instance(call, caller, _known(type_), id_, parameters)
+            case [type_, id_, "_history"]:
+                call.allow("GET")
+                return await do.history(self._api, caller, _known(type_), id_, parameters)
+            case [type_, id_, name] if name.startswith("$"):
+                return await self._operation(call, caller, name, _known(type_), id_, parameters)
+            case [type_, id_, "_history", version]:
+                call.allow("GET")
+                return await do.vread(
+                    self._api, caller, _known(type_), id_, version, parameters, call.headers
+                )
+        raise HttpError(404, "not-found", "there is nothing at this address")
+
+    def _caller(self, call: _Call) -> Caller:
+        """Who asks, by the bearer token. Raises HttpError 401, TokenError."""
+        scheme, _, token = call.headers.get("authorization", "").partition(" ")
+        if scheme.lower() != "bearer" or not token.strip():
+            text = "an access token is needed (Authorization: Bearer …)"
+            raise HttpError(401, "login", text, headers=_CHALLENGE)
+        caller = self._tokens.verify(token.strip())
+        return replace(caller, request_id=call.request_id, source=call.source)
+
+    async def _system(
+        self, call: _Call, caller: Caller, parameters: list[tuple[str, str]]
+    ) -> Reply:
+        call.allow("POST")
+        _no_parameters(parameters)
+        return await bundles.process(self._api, caller, await self._json(call), call.headers)
+
+    async def _type(
+        self, call: _Call, caller: Caller, type_: str, parameters: list[tuple[str, str]]
+    ) -> Reply:
+        call.allow("GET", "POST")
+        if call.method != "POST":
+            return await do.search(self._api, caller, type_, parameters)
+        _no_parameters(parameters)
+        return await do.create(self._api, caller, type_, await self._json(call), call.headers)
+
+    async def _search(
+        self, call: _Call, caller: Caller, type_: str, parameters: list[tuple[str, str]]
+    ) -> Reply:
+        call.allow("GET", "POST")
+        if call.method == "POST":
+            require_form(call.headers)
+            form = await read_body(call.receive, call.headers, self._api.config.max_body)
+            more, formats = split_format(parse_parameters(form.strip()))
+            require_acceptable(call.headers, formats)
+            parameters = [*parameters, *more]
+        return await do.search(self._api, caller, type_, parameters)
+
+    async def _instance(
+        self, call: _Call, caller: Caller, type_: str, id_: str, parameters: list[tuple[str, str]]
+    ) -> Reply:
+        call.allow("GET", "PUT", "DELETE")
+        if call.method in ("GET", "HEAD"):
+            return await do.read(self._api, caller, type_, id_, parameters, call.headers)
+        _no_parameters(parameters)
+        if call.method == "DELETE":
+            return await do.delete(self._api, caller, type_, id_, call.headers)
+        raw = await self._json(call)
+        return await do.update(self._api, caller, type_, id_, raw, call.headers)
+
+    async def _operation(
+        self,
+        call: _Call,
+        caller: Caller,
+        name: str,
+        type_: str,
+        id_: str,
+        parameters: list[tuple[str, str]],
+    ) -> Reply:
+        if name == "$validate" and type_:
+            if id_:
+                call.allow("GET", "POST")
+                return await validate_stored(self._api, caller, type_, id_, parameters)
+            call.allow("POST")
+            raw = await self._json(call)
+            return await validate_sent(self._api, caller, type_, raw, parameters)
+        operation: Operation | None = self._api.operations.get((name[1:], type_, bool(id_)))
+        if operation is None:
+            raise HttpError(404, "not-supported", "there is no such operation here")
+        call.allow(*sorted(operation.methods))
+        raw, resource = b"", None
+        if call.method == "POST":
+            raw = await self._json(call)
+            resource = do.parse_body(raw)
+        request = OperationRequest(call.method, type_, id_, parameters, resource, raw)
+        return do.answered(await operation.run(caller, request))
+
+    async def _json(self, call: _Call) -> bytes:
+        require_json(call.headers)
+        return await read_body(call.receive, call.headers, self._api.config.max_body)
+
+
+def _known(type_: str) -> str:
+    if type_ not in TYPE_NUMBER:
+        raise HttpError(404, "not-found", "there is no such resource type in FHIR R4")
+    return type_
+
+
+def _no_parameters(parameters: list[tuple[str, str]]) -> None:
+    if parameters:
+        text = "conditional requests are not offered in this release"
+        raise HttpError(400, "not-supported", text)
+
+
+def _where(error: BaseException) -> str:
+    """The innermost function of ours that the error passed."""
+    found = ""
+    step = error.__traceback__
+    while step is not None:
+        module = step.tb_frame.f_globals.get("__name__", "")
+        if module.startswith("pater."):
+            found = f"{module}:{step.tb_lineno}"
+        step = step.tb_next
+    return found

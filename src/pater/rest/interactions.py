@@ -1,0 +1,213 @@
+"""The interactions of one resource: read, vread, history, search, create, update, delete."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from pater.access.caller import Caller
+from pater.fhir.issues import Issue, has_errors
+from pater.fhir.json import parse
+from pater.fhir.search_query import parse_search
+from pater.fhir.validation import validate
+from pater.records.changes import Change
+from pater.records.gate import Gate
+from pater.rest.config import Answer, CreateHandler, Operation, RestConfig
+from pater.rest.errors import HttpError, unsupported
+from pater.rest.projection import SUMMARIES, project
+from pater.rest.requests import expected_version, is_id, knows_version, prefer_return
+from pater.rest.responses import Header, Reply, stored_reply, version_headers, written_reply
+from pater.rest.search_bundle import history_bundle, searchset
+
+Parameters = Sequence[tuple[str, str]]
+Headers = dict[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Api:
+    """What every interaction works with."""
+
+    gate: Gate
+    config: RestConfig
+    creates: Mapping[str, Sequence[CreateHandler]]
+    operations: Mapping[tuple[str, str, bool], Operation]
+
+
+async def read(
+    api: Api, caller: Caller, type: str, id: str, parameters: Parameters, headers: Headers
+) -> Reply:
+    """GET /type/id, with `_summary` and `_elements`; 304 when the client has the version."""
+    summary, elements = _projection(parameters)
+    stored = await api.gate.read(caller, type, _id(type, id))
+    if knows_version(headers, stored.version):
+        return Reply(304, b"", version_headers(stored.version, stored.updated))
+    reply = stored_reply(stored)
+    if summary or elements:
+        return Reply(200, project(stored.body, type, summary, elements), reply.headers)
+    return reply
+
+
+async def vread(
+    api: Api, caller: Caller, type: str, id: str, version: str, parameters: Parameters,
+    headers: Headers,
+) -> Reply:  # fmt: skip
+    """GET /type/id/_history/version."""
+    _none(parameters)
+    if not (version.isascii() and version.isdigit() and len(version) < 10):
+        raise HttpError(404, "not-found", f"{type} has no such version")
+    stored = await api.gate.vread(caller, type, _id(type, id), int(version))
+    if knows_version(headers, stored.version):
+        return Reply(304, b"", version_headers(stored.version, stored.updated))
+    return stored_reply(stored)
+
+
+async def history(api: Api, caller: Caller, type: str, id: str, parameters: Parameters) -> Reply:
+    """GET /type/id/_history, newest first, in pages of `_count`."""
+    count, cursor = 50, None
+    for name, value in parameters:
+        if name == "_count" and value.isascii() and value.isdigit() and len(value) < 7:
+            count = int(value)
+        elif name == "_cursor" and value.isascii() and value.isdigit() and len(value) < 10:
+            cursor = value
+        else:
+            raise HttpError(
+                400, "not-supported", f"a history has no parameter {name[:64]} like this"
+            )
+    page = await api.gate.history(caller, type, _id(type, id), count, cursor)
+    return Reply(200, history_bundle(api.config.base_url, type, id, page, count))
+
+
+async def search(api: Api, caller: Caller, type: str, parameters: Parameters) -> Reply:
+    """GET /type?… or POST /type/_search."""
+    request = parse_search(type, parameters)
+    page = await api.gate.search(caller, request)
+    return Reply(200, searchset(api.config.base_url, type, parameters, request, page))
+
+
+async def create(api: Api, caller: Caller, type: str, raw: bytes, headers: Headers) -> Reply:
+    """POST /type with the bytes as received."""
+    if "if-none-exist" in headers:
+        raise unsupported("conditional create (If-None-Exist) is not offered in this release")
+    return await create_parsed(api, caller, type, body_of(type, raw), raw, prefer_return(headers))
+
+
+async def create_parsed(
+    api: Api, caller: Caller, type: str, resource: dict[str, Any], raw: bytes, prefer: str
+) -> Reply:
+    """A create whose body is parsed: a domain's handler may take it, else it is an ordinary one."""
+    for handler in api.creates.get(type, ()):
+        answer = await handler(caller, resource, raw, prefer)
+        if answer is not None:
+            return answered(answer)
+    await api.gate.require(caller, "create", type)
+    remarks = checked(resource)
+    change = Change("create", type, None, resource, claims_of=claims_of(api, type))
+    (written,) = await api.gate.commit(caller, [change])
+    return written_reply(written, api.config.base_url, prefer, remarks)
+
+
+async def update(
+    api: Api, caller: Caller, type: str, id: str, raw: bytes, headers: Headers
+) -> Reply:
+    """PUT /type/id; creates what is absent for those who may choose addresses."""
+    resource = body_of(type, raw)
+    if not is_id(id):
+        raise HttpError(400, "value", "an id has 1 to 64 of A-Z a-z 0-9 - .")
+    if resource.get("id") != id:
+        text = "the resource has the same id as the address it is sent to"
+        raise HttpError(400, "value", text, path=f"{type}.id")
+    await api.gate.require(caller, "update", type)
+    remarks = checked(resource)
+    change = Change(
+        "update",
+        type,
+        id,
+        resource,
+        if_match=expected_version(headers, type, id),
+        claims_of=claims_of(api, type),
+    )
+    (written,) = await api.gate.commit(caller, [change])
+    return written_reply(written, api.config.base_url, prefer_return(headers), remarks)
+
+
+async def delete(api: Api, caller: Caller, type: str, id: str, headers: Headers) -> Reply:
+    """DELETE /type/id: 204, also when there was nothing (FHIR R4 3.1.0.7)."""
+    change = Change("delete", type, _id(type, id), if_match=expected_version(headers, type, id))
+    (written,) = await api.gate.commit(caller, [change])
+    if not written.version:
+        return Reply(204)
+    return Reply(204, b"", version_headers(written.version, written.updated))
+
+
+def answered(answer: Answer) -> Reply:
+    """A domain's answer as a reply."""
+    headers: list[Header] = [
+        (name.lower().encode("ascii"), value.encode("ascii"))
+        for name, value in answer.headers.items()
+    ]
+    return Reply(answer.status, answer.body, headers)
+
+
+def claims_of(api: Api, type: str) -> Any:
+    """The hook that gives a resource's business keys, for the types that have some."""
+    return api.config.patient_claims if type == "Patient" else None
+
+
+def body_of(type: str, raw: bytes) -> dict[str, Any]:
+    """The parsed body of a resource of the type. Raises JsonError, HttpError 400."""
+    resource = parse_body(raw)
+    found = resource.get("resourceType")
+    if found != type:
+        said = f"a {found[:64]}" if isinstance(found, str) else "no resource"
+        text = f"this address takes a {type}, the body is {said}"
+        raise HttpError(400, "invalid", text, path="resourceType")
+    return resource
+
+
+def parse_body(raw: bytes) -> dict[str, Any]:
+    """JSON as FHIR allows it. Raises JsonError, HttpError 400."""
+    # U+0000 is no character of a FHIR string (R4 2.24.0.1), and no text column can hold it.
+    if b"\\u0000" in raw and _has_nul(parse(raw)):
+        raise HttpError(400, "value", "a string holds the character U+0000")
+    return parse(raw)
+
+
+def _has_nul(value: Any) -> bool:
+    if isinstance(value, str):
+        return "\x00" in value
+    if isinstance(value, dict):
+        return any(_has_nul(k) or _has_nul(v) for k, v in value.items())
+    return isinstance(value, list) and any(_has_nul(each) for each in value)
+
+
+def checked(resource: dict[str, Any]) -> list[Issue]:
+    """What validation remarks on an acceptable resource. Raises HttpError 422 with all issues."""
+    issues = validate(resource)
+    if has_errors(issues):
+        raise HttpError(422, "invalid", "the resource is not valid", issues=issues)
+    return issues
+
+
+def _id(type: str, id: str) -> str:
+    if not is_id(id):
+        raise HttpError(404, "not-found", f"{type} has no resource of this id")
+    return id
+
+
+def _none(parameters: Parameters) -> None:
+    for name, _ in parameters:
+        raise HttpError(400, "not-supported", f"unknown parameter {name[:64]}", path="")
+
+
+def _projection(parameters: Parameters) -> tuple[str, tuple[str, ...]]:
+    summary = ""
+    elements: tuple[str, ...] = ()
+    for name, value in parameters:
+        if name == "_summary" and value in SUMMARIES:
+            summary = value if value != "false" else ""
+        elif name == "_elements" and value:
+            elements = tuple(value.split(","))
+        else:
+            raise HttpError(400, "not-supported", f"a read takes no parameter {name[:64]} so")
+    return summary, elements

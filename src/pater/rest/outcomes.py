@@ -1,0 +1,75 @@
+"""Turns whatever went wrong into a status and an OperationOutcome."""
+
+from __future__ import annotations
+
+from pater.access.policy_texts import text as reason_text
+from pater.access.tokens import TokenError
+from pater.fhir.issues import Issue
+from pater.fhir.json import JsonError
+from pater.fhir.search_query import SearchError
+from pater.records.errors import (
+    Conflict,
+    Forbidden,
+    Gone,
+    NotFound,
+    PreconditionFailed,
+    RecordsError,
+    Unprocessable,
+)
+from pater.rest.errors import HttpError
+from pater.rest.responses import Header, Reply, etag, outcome
+
+CLIENT_ERRORS = (HttpError, RecordsError, SearchError, JsonError, TokenError)
+"""Every exception that is the client's affair; anything else is ours."""
+
+
+def reply_of(error: Exception) -> Reply:
+    """The answer to one of CLIENT_ERRORS."""
+    status, issues, headers = describe(error)
+    return Reply(status, outcome(issues), headers)
+
+
+def describe(error: Exception) -> tuple[int, list[Issue], list[Header]]:
+    """Status, issues and headers of one of CLIENT_ERRORS; raises what is none of them."""
+    match error:
+        case HttpError():
+            return error.status, error.issues, list(error.headers)
+        case JsonError():
+            return 400, [json_issue(error)], []
+        case SearchError():
+            return 400, error.issues, []
+        case TokenError():
+            challenge = b'Bearer realm="fhir", error="invalid_token"'
+            return 401, [_issue("login", str(error))], [(b"www-authenticate", challenge)]
+        case Forbidden():
+            return 403, [_issue("forbidden", _forbidden_text(error))], []
+        case NotFound():
+            return 404, [_issue("not-found", str(error))], []
+        case Gone():
+            return 410, [_issue("deleted", str(error))], [(b"etag", etag(error.version))]
+        case PreconditionFailed():
+            return 412, [_issue("conflict", str(error))], _current(error.current)
+        case Conflict():
+            return 409, [_issue("conflict", str(error))], _current(error.current)
+        case Unprocessable():
+            return 422, list(error.issues), []
+        case _:
+            raise error
+
+
+def json_issue(error: JsonError) -> Issue:
+    """Where the JSON text breaks."""
+    where = f" (line {error.line}, column {error.column})" if error.line else ""
+    return Issue("fatal", "structure", error.path or "", f"{error.message}{where}")
+
+
+def _issue(code: str, text: str) -> Issue:
+    return Issue("error", code, "", text)
+
+
+def _forbidden_text(error: Forbidden) -> str:
+    return str(error) if str(error) != error.reason else reason_text(error.reason, "en")
+
+
+def _current(version: int | None) -> list[Header]:
+    return [(b"etag", etag(version))] if version else []

@@ -1,0 +1,57 @@
+"""References between the entries of a transaction: from the sender's names to addresses here."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+from pater.fhir.issues import Issue
+from pater.fhir.references import iter_references, parse_reference, rewrite
+
+_HTTP: Final = ("http://", "https://")
+
+
+def names_of(full_url: str, address: str) -> list[str]:
+    """Every text by which other entries may refer to the entry that will stand at `address`.
+
+    Its fullUrl; and when that is a RESTful address, also its relative form (FHIR R4 bundle,
+    "Resolving references in Bundles").
+    """
+    if not full_url:
+        return []
+    names = [full_url]
+    ref = parse_reference(full_url)
+    if full_url.startswith(_HTTP) and ref.type and ref.id:
+        names.append(f"{ref.type}/{ref.id}")
+    return [name for name in names if name != address]
+
+
+def resolved(resource: dict[str, Any], names: Mapping[str, str]) -> dict[str, Any]:
+    """The resource with references to other entries rewritten (the given one stays as it is).
+
+    A version or fragment behind a known name (`urn:uuid:…#x`) is not touched.
+    """
+    return rewrite(resource, names)
+
+
+def unresolved(resource: dict[str, Any], path: str) -> list[Issue]:
+    """What still refers to nothing a server can find: `urn:` names, conditional references."""
+    issues: list[Issue] = []
+    root = str(resource.get("resourceType", ""))
+    for place, holder in iter_references(resource):
+        text = holder["reference"]
+        where = f"{path}{place.removeprefix(root)}.reference"
+        if text[:4].lower() == "urn:":
+            issues.append(
+                Issue("error", "not-found", where, "the reference leads to no entry of the Bundle")
+            )
+        elif "?" in text and parse_reference(text).kind == "logical":
+            issues.append(
+                Issue(
+                    "error",
+                    "not-supported",
+                    where,
+                    "conditional references are not offered in this release",
+                )
+            )
+    return issues

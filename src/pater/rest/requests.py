@@ -1,0 +1,204 @@
+"""Reads what a client sent: body within its bounds, media types, preferences, conditions."""
+
+from __future__ import annotations
+
+import re
+import zlib
+from collections.abc import Awaitable, Callable, MutableMapping
+from typing import Any, Final
+from urllib.parse import parse_qsl
+
+from pater.rest.errors import HttpError
+
+Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
+
+JSON_TYPES: Final = frozenset({"application/fhir+json", "application/json", "text/json"})
+_FORMATS: Final = JSON_TYPES | {"json", "application/json+fhir"}
+FORM: Final = "application/x-www-form-urlencoded"
+_FHIR_VERSIONS: Final = frozenset({"4.0", "4.0.1"})
+_MAX_PARAMETERS: Final = 200
+_ETAG: Final = re.compile(r'(?:W/)?"([^"]*)"\Z')
+_REQUEST_ID: Final = re.compile(r"[A-Za-z0-9._\-]{1,64}\Z")
+_ID: Final = re.compile(r"[A-Za-z0-9\-.]{1,64}\Z")
+
+
+class ClientGone(Exception):  # noqa: N818 (nobody is left to call it an error)
+    """The client closed the connection before its request was complete."""
+
+
+def is_id(text: str) -> bool:
+    """Whether the text is a FHIR id."""
+    return _ID.match(text) is not None
+
+
+def request_id(given: str | None) -> str | None:
+    """The client's X-Request-Id when it may be used as it is."""
+    return given if given is not None and _REQUEST_ID.match(given) else None
+
+
+async def read_body(receive: Receive, headers: dict[str, str], limit: int) -> bytes:
+    """The whole body, unpacked when gzip. Raises HttpError 413, 415, 400; ClientGone."""
+    length = headers.get("content-length", "")
+    if length.isascii() and length.isdigit() and (len(length) > 15 or int(length) > limit):
+        raise too_large(limit)
+    encoding = headers.get("content-encoding", "identity").strip().lower()
+    if encoding not in ("identity", "", "gzip"):
+        raise HttpError(415, "not-supported", "the content encodings are gzip and identity")
+    chunks: list[bytes] = []
+    size = 0
+    while True:
+        message = await receive()
+        if message["type"] == "http.disconnect":
+            raise ClientGone
+        chunk: bytes = message.get("body", b"")
+        size += len(chunk)
+        if size > limit:
+            raise too_large(limit)
+        chunks.append(chunk)
+        if not message.get("more_body", False):
+            break
+    body = chunks[0] if len(chunks) == 1 else b"".join(chunks)
+    return _gunzip(body, limit) if encoding == "gzip" else body
+
+
+def too_large(limit: int) -> HttpError:
+    """The refusal of a body over the limit."""
+    return HttpError(413, "too-long", f"a request body has at most {limit} bytes")
+
+
+def _gunzip(data: bytes, limit: int) -> bytes:
+    unpacker = zlib.decompressobj(wbits=31)
+    try:
+        body = unpacker.decompress(data, limit + 1)
+    except zlib.error:
+        raise HttpError(400, "structure", "the body is not gzip as it says") from None
+    if len(body) > limit:
+        raise too_large(limit)
+    if not unpacker.eof or unpacker.unused_data:
+        raise HttpError(400, "structure", "the gzip body is not complete")
+    return body
+
+
+def parse_media_type(text: str) -> tuple[str, dict[str, str]]:
+    """`type/subtype` in lower case and its parameters."""
+    kind, *rest = text.split(";")
+    parameters: dict[str, str] = {}
+    for part in rest:
+        name, _, value = part.partition("=")
+        parameters[name.strip().lower()] = value.strip().strip('"')
+    return kind.strip().lower(), parameters
+
+
+def require_json(headers: dict[str, str]) -> None:
+    """Refuses (415) a body that is not FHIR JSON in UTF-8 of version 4.0."""
+    given = headers.get("content-type")
+    if given in ("application/fhir+json", "application/json"):
+        return
+    kind, parameters = parse_media_type(given or "")
+    if kind not in JSON_TYPES:
+        raise HttpError(415, "not-supported", "send application/fhir+json in UTF-8")
+    if parameters.get("charset", "utf-8").lower() not in ("utf-8", "utf8"):
+        raise HttpError(415, "not-supported", "the character encoding is UTF-8")
+    if parameters.get("fhirversion", "4.0") not in _FHIR_VERSIONS:
+        raise HttpError(415, "not-supported", "the FHIR version is 4.0")
+
+
+def require_form(headers: dict[str, str]) -> None:
+    """Refuses (415) a body that is not a form in UTF-8."""
+    kind, parameters = parse_media_type(headers.get("content-type", ""))
+    if kind != FORM or parameters.get("charset", "utf-8").lower() not in ("utf-8", "utf8"):
+        raise HttpError(415, "not-supported", f"send {FORM} in UTF-8")
+
+
+def require_acceptable(headers: dict[str, str], formats: list[str]) -> None:
+    """Refuses (406) a client that takes no FHIR JSON; `formats` are the values of `_format`."""
+    if formats:
+        for text in formats:
+            # a plus sign in a query is a space by the rules of forms: `application/fhir json`
+            if parse_media_type(text.replace(" ", "+"))[0] not in _FORMATS:
+                raise HttpError(406, "not-supported", "the format is json")
+        return
+    accept = headers.get("accept")
+    if accept is None or accept in ("*/*", "application/fhir+json", "application/json"):
+        return
+    for part in accept.split(","):
+        kind, parameters = parse_media_type(part)
+        wanted = kind in JSON_TYPES or kind in ("*/*", "application/*", "")
+        version = parameters.get("fhirversion", "4.0") in _FHIR_VERSIONS
+        if wanted and version and parameters.get("q", "1") not in ("0", "0.0", "0.00", "0.000"):
+            return
+    raise HttpError(406, "not-supported", "answers are application/fhir+json of FHIR 4.0")
+
+
+def parse_parameters(text: bytes) -> list[tuple[str, str]]:
+    """The pairs of a query string or a form. Raises HttpError 400."""
+    if not text:
+        return []
+    try:
+        pairs = parse_qsl(
+            text.decode("ascii"),
+            keep_blank_values=True,
+            errors="strict",
+            max_num_fields=_MAX_PARAMETERS,
+        )
+    except UnicodeDecodeError:
+        raise HttpError(400, "value", "parameters are percent-encoded UTF-8") from None
+    except ValueError:
+        raise HttpError(
+            400, "too-costly", f"a request has at most {_MAX_PARAMETERS} parameters"
+        ) from None
+    if any("\x00" in name or "\x00" in value for name, value in pairs):
+        raise HttpError(400, "value", "a parameter holds the character U+0000")
+    return pairs
+
+
+def split_format(pairs: list[tuple[str, str]]) -> tuple[list[tuple[str, str]], list[str]]:
+    """The parameters without `_format` and `_pretty`, and the values of `_format`."""
+    formats = [value for name, value in pairs if name == "_format"]
+    return [pair for pair in pairs if pair[0] not in ("_format", "_pretty")], formats
+
+
+def prefer_return(headers: dict[str, str]) -> str:
+    """`minimal`, `representation`, `OperationOutcome`, or "" when the client has no wish."""
+    for part in headers.get("prefer", "").replace(";", ",").split(","):
+        name, _, value = part.strip().partition("=")
+        value = value.strip().strip('"')
+        if name.strip().lower() == "return" and value in (
+            "minimal",
+            "representation",
+            "OperationOutcome",
+        ):
+            return value
+    return ""
+
+
+def expected_version(headers: dict[str, str], type: str, id: str) -> int | None:
+    """What If-Match and If-None-Match say of the current version: n, 0 (absent) or None.
+
+    A version that this server cannot have given is -1: it matches nothing.
+    """
+    if headers.get("if-none-match", "").strip() == "*":
+        return 0
+    given = headers.get("if-match")
+    if given is None:
+        return None
+    return version_of(given)
+
+
+def version_of(etag: str) -> int:
+    """The version in an ETag; -1 for one this server never gave. Raises HttpError 400."""
+    found = _ETAG.match(etag.strip())
+    if not found:
+        raise HttpError(400, "value", 'a version is stated like W/"1"')
+    text = found[1]
+    # versions are 32-bit numbers in the store; anything longer was never one
+    return int(text) if text.isascii() and text.isdigit() and len(text) < 10 else -1
+
+
+def knows_version(headers: dict[str, str], version: int) -> bool:
+    """Whether If-None-Match names the version (weak comparison)."""
+    given = headers.get("if-none-match")
+    if given is None:
+        return False
+    tags = (_ETAG.match(part.strip()) for part in given.split(","))
+    return any(tag is not None and tag[1] == str(version) for tag in tags)

@@ -1,0 +1,103 @@
+"""Builds answers: status, headers of a version (ETag, Location, Last-Modified), JSON bodies."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, MutableMapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from email.utils import format_datetime
+from typing import Any, Final
+
+from pater.fhir.issues import Issue, operation_outcome
+from pater.fhir.json import dumps
+from pater.store.read import Stored
+from pater.store.write import Written
+
+Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
+Header = tuple[bytes, bytes]
+
+_CONTENT_TYPE: Final = (b"content-type", b"application/fhir+json; charset=utf-8")
+# Health data are for the one who asked: no shared cache and no copy on a disk.
+_NO_STORE: Final = (b"cache-control", b"no-store")
+_NOSNIFF: Final = (b"x-content-type-options", b"nosniff")
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """One answer before it is sent. An empty body has no content type."""
+
+    status: int
+    body: bytes = b""
+    headers: Sequence[Header] = ()
+
+
+async def send_reply(send: Send, reply: Reply, request_id: str, *, head: bool = False) -> None:
+    """Sends the answer; for HEAD with the headers of the body but without it."""
+    headers: list[Header] = [
+        *reply.headers,
+        (b"content-length", str(len(reply.body)).encode("ascii")),
+        (b"x-request-id", request_id.encode("ascii")),
+        _NO_STORE,
+        _NOSNIFF,
+    ]
+    if reply.body:
+        headers.append(_CONTENT_TYPE)
+    if reply.status in (204, 304):
+        headers = [h for h in headers if h[0] != b"content-length"]
+    await send({"type": "http.response.start", "status": reply.status, "headers": headers})
+    await send({"type": "http.response.body", "body": b"" if head else reply.body})
+
+
+def outcome(issues: Sequence[Issue]) -> bytes:
+    """An OperationOutcome as bytes."""
+    return dumps(operation_outcome(issues))
+
+
+def etag(version: int) -> bytes:
+    """The weak ETag of a version (FHIR R4 3.1.0.1.3)."""
+    return b'W/"%d"' % version
+
+
+def http_date(at: datetime) -> bytes:
+    """An aware time in UTC as HTTP writes it."""
+    return format_datetime(at, usegmt=True).encode("ascii")
+
+
+def version_headers(version: int, updated: datetime) -> list[Header]:
+    """ETag and Last-Modified."""
+    return [(b"etag", etag(version)), (b"last-modified", http_date(updated))]
+
+
+def stored_reply(stored: Stored) -> Reply:
+    """A resource as it is stored, byte for byte."""
+    return Reply(200, stored.body, version_headers(stored.version, stored.updated))
+
+
+def version_path(type: str, id: str, version: int) -> str:
+    """The address of one version, relative to the API's."""
+    return f"{type}/{id}/_history/{version}"
+
+
+def written_reply(
+    written: Written, base_url: str, prefer: str, issues: Sequence[Issue] = ()
+) -> Reply:
+    """The answer to a create or update: 201 or 200, and the body that the client prefers.
+
+    Without a preference the resource is returned. `issues` are what validation remarked.
+    """
+    status = 201 if written.created else 200
+    headers = version_headers(written.version, written.updated)
+    location = f"{base_url}/{version_path(written.type, written.id, written.version)}"
+    headers.append((b"location", location.encode("ascii")))
+    if prefer == "minimal":
+        body = b""
+    elif prefer == "OperationOutcome":
+        body = outcome([*issues, _accepted(written)])
+    else:
+        body = written.body
+    return Reply(status, body, headers)
+
+
+def _accepted(written: Written) -> Issue:
+    done = "created" if written.created else "updated"
+    return Issue("information", "informational", "", f"{written.type}/{written.id} was {done}")

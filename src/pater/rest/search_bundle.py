@@ -1,0 +1,92 @@
+"""Bundles of results, built by joining the stored bytes: bodies are neither parsed nor copied."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from urllib.parse import quote, urlencode
+
+from pater.fhir.json import dumps
+from pater.fhir.search_query import SearchRequest
+from pater.records.changes import HistoryPage
+from pater.rest.projection import project
+from pater.rest.responses import etag
+from pater.store.read import Stored
+from pater.store.search import Page
+
+CURSOR = "_cursor"
+
+
+def searchset(
+    base_url: str,
+    type: str,
+    parameters: Sequence[tuple[str, str]],
+    request: SearchRequest,
+    page: Page,
+) -> bytes:
+    """A Bundle of type searchset (FHIR R4 3.1.1.4): links, total when asked, entries with mode."""
+    here = f"{base_url}/{type}"
+    links = [("self", _link(here, parameters))]
+    if page.next is not None:
+        again = [pair for pair in parameters if pair[0] != CURSOR]
+        links.append(("next", _link(here, [*again, (CURSOR, page.next)])))
+    summary = request.summary if request.summary not in (None, "false", "count") else ""
+    entries: list[bytes] = []
+    prefix = f'{{"fullUrl":"{base_url}/'.encode()
+    for mode, resources in (("match", page.matches), ("include", page.included)):
+        suffix = b',"search":{"mode":"%s"}}' % mode.encode("ascii")
+        for stored in resources:
+            body = stored.body
+            if summary or request.elements:
+                body = project(body, stored.type, summary or "", request.elements)
+            address = f'{stored.type}/{stored.id}","resource":'.encode("ascii")
+            entries.append(b"".join((prefix, address, body, suffix)))
+    return _bundle("searchset", page.total, links, entries)
+
+
+def history_bundle(base_url: str, type: str, id: str, page: HistoryPage, count: int) -> bytes:
+    """A Bundle of type history (FHIR R4 3.1.0.9): each version with its request and response."""
+    here = f"{base_url}/{type}/{id}/_history"
+    links = [("self", f"{here}?_count={count}")]
+    if page.next is not None:
+        links.append(("next", f"{here}?_count={count}&{CURSOR}={quote(page.next)}"))
+    entries = [_version(base_url, stored) for stored in page.versions]
+    return _bundle("history", None, links, entries)
+
+
+def _version(base_url: str, stored: Stored) -> bytes:
+    created = stored.version == 1 and not stored.deleted
+    address = f"{stored.type}/{stored.id}"
+    request = {
+        "method": stored.method,
+        "url": stored.type if stored.method == "POST" else address,
+    }
+    response = {
+        "status": "204" if stored.deleted else "201" if created else "200",
+        "etag": etag(stored.version).decode("ascii"),
+        "lastModified": stored.updated.isoformat(timespec="milliseconds").replace("+00:00", "Z"),
+    }
+    parts = [b'{"fullUrl":', dumps(f"{base_url}/{address}")]
+    if not stored.deleted:
+        parts += [b',"resource":', stored.body]
+    parts += [b',"request":', dumps(request), b',"response":', dumps(response), b"}"]
+    return b"".join(parts)
+
+
+def _bundle(
+    kind: str, total: int | None, links: Iterable[tuple[str, str]], entries: Sequence[bytes]
+) -> bytes:
+    parts = [b'{"resourceType":"Bundle","type":"', kind.encode("ascii"), b'"']
+    if total is not None:
+        parts.append(b',"total":%d' % total)
+    said = [{"relation": relation, "url": url} for relation, url in links]
+    parts += [b',"link":', dumps(said)]
+    if entries:
+        parts += [b',"entry":[', b",".join(entries), b"]"]
+    parts.append(b"}")
+    return b"".join(parts)
+
+
+def _link(address: str, parameters: Sequence[tuple[str, str]]) -> str:
+    if not parameters:
+        return address
+    return f"{address}?{urlencode(parameters, quote_via=quote, safe=':/|,$')}"

@@ -1,0 +1,198 @@
+"""Runs one Páteř: the embedded database when none is named, the application, a clean end."""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import socket
+import sys
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
+from contextlib import asynccontextmanager, contextmanager
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Final
+
+import structlog
+import uvicorn
+import uvloop
+from starlette.types import ASGIApp
+
+from pater.app import House, build, listeners, open_house, rooms
+from pater.settings import Settings
+from pater.store.database import Database
+from pater.store.embedded import EmbeddedPostgres
+from pater.store.embedded_host import EmbeddedError, check_reachable, server_user
+from pater.store.migrate import migrate
+from pater.web.pages import DemoAccount
+
+
+# Holds the address of the embedded database while it runs, for commands beside it.
+RUNNING: Final = "running"
+
+
+class ServingError(RuntimeError):
+    """Páteř cannot be served as it stands; `advice` says what to do."""
+
+    def __init__(self, message: str, advice: str) -> None:
+        super().__init__(message)
+        self.message, self.advice = message, advice
+
+
+def make_data_folder(settings: Settings) -> None:
+    """Creates the data folder, readable by us alone. Raises ServingError."""
+    try:
+        settings.data.mkdir(parents=True, exist_ok=True)
+        probe = settings.data / ".writable"
+        probe.touch()
+        probe.unlink()
+    except OSError as error:
+        raise ServingError(
+            f"The data folder {settings.data} cannot be used: {error.strerror}.",
+            "Mend its rights, or choose another one: PATER_DATA=/path/to/folder",
+        ) from error
+
+
+def database_folder(settings: Settings) -> Path:
+    """Where the embedded database lives: in the data folder.
+
+    As root the server runs as another user. When that one may not enter the data folder (a
+    checkout below /root), the database lives in /var/lib/pater under a name made of the folder's.
+    """
+    folder = settings.data / "postgres"
+    try:
+        check_reachable(server_user(), settings.data)
+    except EmbeddedError:
+        name = hashlib.sha256(str(settings.data).encode()).hexdigest()[:16]
+        return Path("/var/lib/pater") / name
+    return folder
+
+
+@contextmanager
+def database(settings: Settings) -> Iterator[str]:
+    """The address of the database: the named one, or the embedded one for as long as we run."""
+    if settings.database_url:
+        yield settings.database_url
+        return
+    embedded = EmbeddedPostgres(database_folder(settings))
+    dsn = embedded.start()
+    note = settings.data / RUNNING
+    note.write_text(dsn, "utf-8")
+    try:
+        yield dsn
+    finally:
+        note.unlink(missing_ok=True)
+        embedded.stop()
+
+
+def running_dsn(settings: Settings) -> str:
+    """The address of a database that runs already. Raises ServingError."""
+    if settings.database_url:
+        return settings.database_url
+    try:
+        return (settings.data / RUNNING).read_text("utf-8")
+    except OSError as error:
+        raise _nothing_runs(settings) from error
+
+
+def _nothing_runs(settings: Settings) -> ServingError:
+    return ServingError(
+        f"Nothing is running on the data folder {settings.data}.",
+        "Start it first, in another terminal: make demo",
+    )
+
+
+@asynccontextmanager
+async def running_database(settings: Settings) -> AsyncIterator[Database]:
+    """The database of a Páteř that runs already, for a command beside it. Raises ServingError."""
+    try:
+        db = await Database.open(running_dsn(settings), min_size=1, max_size=2)
+    except OSError as error:
+        raise _nothing_runs(settings) from error
+    try:
+        yield db
+    finally:
+        await db.close()
+
+
+async def migrate_only(settings: Settings) -> None:
+    """Brings the schema up to date, starting the embedded database when it does not run."""
+    make_data_folder(settings)
+    with database(settings) as dsn:
+        db = await Database.open(dsn, min_size=1, max_size=2)
+        try:
+            await migrate(db, rooms())
+        finally:
+            await db.close()
+
+
+@dataclass(frozen=True, slots=True)
+class Extras:
+    """What a demonstration adds: work before the port opens, words after, accounts to show."""
+
+    prepare: Callable[[House], Awaitable[None]]
+    ready: Callable[[House], Awaitable[None]]
+    accounts: Callable[[House], Awaitable[Sequence[DemoAccount]]]
+
+
+def run(settings: Settings, extras: Extras | None = None) -> None:
+    """Serves until it is told to stop."""
+    configure_logging(settings.log_level)
+    make_data_folder(settings)
+    with database(settings) as dsn:
+        uvloop.run(_serve(settings, dsn, extras))
+
+
+async def _serve(settings: Settings, dsn: str, extras: Extras | None) -> None:
+    async with open_house(settings, dsn) as house:
+        if extras is None:
+            server = _Server(_config(settings, build(house)))
+        else:
+            await extras.prepare(house)
+            server = _Server(_config(settings, build(house, partial(extras.accounts, house))))
+            server.when_started = partial(extras.ready, house)
+        async with listeners(house):
+            await server.serve()
+
+
+def _config(settings: Settings, app: ASGIApp) -> uvicorn.Config:
+    return uvicorn.Config(
+        app,
+        host=settings.host,
+        port=settings.port,
+        loop="uvloop",
+        http="httptools",
+        lifespan="off",
+        access_log=False,
+        log_config=None,
+        server_header=False,
+        timeout_graceful_shutdown=10,
+        h11_max_incomplete_event_size=64 * 1024,
+    )
+
+
+class _Server(uvicorn.Server):
+    """A server that tells when it listens."""
+
+    when_started: Callable[[], Awaitable[None]] | None = None
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Opens the port, then tells."""
+        await super().startup(sockets)
+        if self.started and self.when_started is not None:
+            await self.when_started()
+
+
+def configure_logging(level: str) -> None:
+    """Structured lines on standard error, without personal data: nobody logs a request's content."""
+    number = logging.getLevelNamesMapping().get(level.upper(), logging.INFO)
+    logging.basicConfig(level=number, format="%(levelname)s %(name)s %(message)s")
+    structlog.configure(
+        wrapper_class=structlog.make_filtering_bound_logger(number),
+        processors=[
+            structlog.processors.add_log_level,
+            structlog.processors.TimeStamper(fmt="iso", utc=True),
+            structlog.processors.JSONRenderer(),
+        ],
+        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+    )

@@ -1,0 +1,109 @@
+"""The settings of one running Páteř: from the environment, over one TOML file, over defaults."""
+
+from __future__ import annotations
+
+import os
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Any, Final
+
+PREFIX: Final = "PATER_"
+SECRET: Final = frozenset({"database_url"})
+
+
+class SettingsError(ValueError):
+    """A setting that cannot be used; the text says which and what is expected."""
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """What an operator may set; every name is also an environment variable PATER_NAME."""
+
+    data: Path  # keys, embedded database
+    host: str = "127.0.0.1"
+    port: int = 8080
+    public_url: str = ""  # as users see it; http://host:port when empty
+    database_url: str = ""  # any PostgreSQL 16+; the embedded one when empty
+    workers: int = 1
+    max_body: int = 16 * 1024 * 1024  # bytes of one request
+    strict_identifiers: bool = True  # a failing check digit is an error, not a warning
+    demo: bool = False
+    log_level: str = "info"
+
+    @property
+    def base_url(self) -> str:
+        """The public address without a slash at the end."""
+        return (self.public_url or f"http://{self.host}:{self.port}").rstrip("/")
+
+    @property
+    def demo_mark(self) -> Path:
+        """The file that marks a data folder as a demonstration's."""
+        return self.data / "demonstration"
+
+    def shown(self) -> dict[str, str]:
+        """The settings for people, with secrets masked."""
+        return {
+            f.name: "********" if f.name in SECRET and getattr(self, f.name) else str(value)
+            for f in fields(self)
+            for value in [getattr(self, f.name)]
+        }
+
+
+def default_data() -> Path:
+    """`.pater` in a source checkout; else the user's (or for root the system's) data folder."""
+    checkout = Path(__file__).resolve().parents[2]
+    if (checkout / "pyproject.toml").exists():
+        return checkout / ".pater"
+    if os.geteuid() == 0:
+        return Path("/var/lib/pater")
+    base = os.environ.get("XDG_DATA_HOME") or str(Path.home() / ".local" / "share")
+    return Path(base) / "pater"
+
+
+def load(environment: Mapping[str, str], **overrides: Any) -> Settings:
+    """Settings from `environment` over the file that PATER_CONFIG names; `overrides` go first.
+
+    Raises SettingsError for an unknown name or a value of the wrong kind.
+    """
+    known = {f.name: f.type for f in fields(Settings)}
+    values: dict[str, Any] = {"data": default_data()}
+    file = environment.get(PREFIX + "CONFIG")
+    if file:
+        values.update(_from_file(Path(file), known))
+    for name in known:
+        text = environment.get(PREFIX + name.upper())
+        if text is not None and text != "":
+            values[name] = _typed(name, text)
+    values.update({name: value for name, value in overrides.items() if value is not None})
+    values["data"] = Path(values["data"]).expanduser().resolve()
+    return Settings(**values)
+
+
+def _from_file(path: Path, known: Mapping[str, Any]) -> dict[str, Any]:
+    try:
+        table = tomllib.loads(path.read_text("utf-8"))
+    except OSError as error:
+        raise SettingsError(f"the settings file {path} cannot be read: {error.strerror}") from error
+    except tomllib.TOMLDecodeError as error:
+        raise SettingsError(f"the settings file {path} is not valid TOML: {error}") from error
+    unknown = sorted(set(table) - set(known))
+    if unknown:
+        raise SettingsError(f"unknown settings in {path}: {', '.join(unknown)}")
+    return {name: _typed(name, str(value)) for name, value in table.items()}
+
+
+def _typed(name: str, text: str) -> Any:
+    kind = {"port": int, "workers": int, "max_body": int}.get(name)
+    if kind is not None:
+        try:
+            return kind(text)
+        except ValueError as error:
+            raise SettingsError(f"{name} is a whole number, not {text!r}") from error
+    if name in ("strict_identifiers", "demo"):
+        lowered = text.lower()
+        if lowered not in ("1", "0", "true", "false", "yes", "no", "on", "off"):
+            raise SettingsError(f"{name} is yes or no, not {text!r}")
+        return lowered in ("1", "true", "yes", "on")
+    return Path(text) if name == "data" else text

@@ -1,0 +1,118 @@
+"""Reading by address: current versions, past versions, history, and whose a Patient is."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from pater.fhir.definitions import RESOURCE_TYPES, TYPE_NUMBER
+from pater.store.body import Source
+from pater.store.database import Database, Record
+
+COLUMNS = "type, id, version, updated, person, deleted, method, dict, body"
+"""What a query on `resource` or `history` must give for `to_stored`."""
+
+_READ = f"select {COLUMNS} from resource where type = $1 and id = $2"  # noqa: S608 constants
+_READ_MANY = (
+    "select r.type, r.id, r.version, r.updated, r.person, r.deleted, r.method, r.dict, r.body"
+    " from unnest($1::smallint[], $2::text[]) as k(type, id)"
+    " join resource r on r.type = k.type and r.id = k.id"
+)
+_VERSION = (
+    f"select {COLUMNS} from resource where type = $1 and id = $2 and version = $3"  # noqa: S608
+    f" union all select {COLUMNS} from history where type = $1 and id = $2 and version = $3"
+    " limit 1"
+)
+_HISTORY = (
+    f"select * from (select {COLUMNS} from resource where type = $1 and id = $2"  # noqa: S608
+    f" union all (select {COLUMNS} from history where type = $1 and id = $2 and version < $3"
+    " order by version desc limit $4)) versions"
+    " where version < $3 order by version desc limit $4"
+)
+_PERSONS = (
+    "select r.id, r.person from unnest($2::text[]) as k(id)"
+    " join resource r on r.type = $1 and r.id = k.id where not r.deleted"
+)
+_LAST = 2**31 - 1
+
+
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """One version of a resource as it was written; `body` is empty when it is a deletion."""
+
+    type: str
+    id: str
+    version: int
+    updated: datetime
+    person: int
+    deleted: bool
+    body: bytes
+    method: str
+
+
+_METHODS = {"C": "POST", "U": "PUT", "D": "DELETE", "P": "PATCH"}
+METHOD_LETTERS = {name: letter for letter, name in _METHODS.items()}
+"""The one letter under which `resource` and `history` keep the HTTP method of a version."""
+
+
+async def to_stored(db: Source, rows: Sequence[Record]) -> list[Stored]:
+    """Rows with `COLUMNS` as resources, bodies decompressed, order kept."""
+    await db.bodies.ensure(db, {row["dict"] for row in rows})
+    decompress = db.bodies.decompress
+    return [
+        Stored(
+            type=RESOURCE_TYPES[row["type"]],
+            id=row["id"],
+            version=row["version"],
+            updated=row["updated"],
+            person=row["person"],
+            deleted=row["deleted"],
+            body=decompress(row["dict"], row["body"]),
+            method=_METHODS[row["method"]],
+        )
+        for row in rows
+    ]
+
+
+async def read(db: Database, type_name: str, resource_id: str) -> Stored | None:
+    """The current version (a deletion too), or None when there never was one."""
+    row = await db.fetchrow(_READ, TYPE_NUMBER[type_name], resource_id)
+    return None if row is None else (await to_stored(db, [row]))[0]
+
+
+async def read_many(db: Database, keys: Iterable[tuple[str, str]]) -> list[Stored]:
+    """The current versions of the (type, id) that exist, deletions too; in no set order."""
+    wanted = sorted({(TYPE_NUMBER[type_name], key) for type_name, key in keys})
+    if not wanted:
+        return []
+    types, ids = zip(*wanted, strict=True)
+    return await to_stored(db, await db.fetch(_READ_MANY, types, ids))
+
+
+async def read_version(
+    db: Database, type_name: str, resource_id: str, version: int
+) -> Stored | None:
+    """One version, current or past, or None."""
+    if not 0 < version <= _LAST:
+        return None
+    row = await db.fetchrow(_VERSION, TYPE_NUMBER[type_name], resource_id, version)
+    return None if row is None else (await to_stored(db, [row]))[0]
+
+
+async def history(
+    db: Database, type_name: str, resource_id: str, count: int, before_version: int | None = None
+) -> list[Stored]:
+    """Up to `count` versions, newest first, older than `before_version` when given."""
+    before = _LAST if before_version is None else min(before_version, _LAST)
+    rows = await db.fetch(_HISTORY, TYPE_NUMBER[type_name], resource_id, before, count)
+    return await to_stored(db, rows)
+
+
+async def persons_of(db: Database, patient_ids: Iterable[str]) -> dict[str, int]:
+    """The person number of each Patient id that exists and is not deleted."""
+    ids = sorted(set(patient_ids))
+    if not ids:
+        return {}
+    rows = await db.fetch(_PERSONS, TYPE_NUMBER["Patient"], ids)
+    return {row["id"]: row["person"] for row in rows}

@@ -1,0 +1,47 @@
+"""What a search reads with: one connection for all its statements, and bodies made readable."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from typing import Any, cast
+
+from pater.fhir.json import parse
+from pater.fhir.search_index import index_values
+from pater.fhir.search_values import IndexValues
+from pater.store.body import BodyCodec
+from pater.store.database import Connection, Database, Record
+from pater.store.read import Stored, to_stored
+
+
+class Reader:
+    """One connection inside a read-only snapshot; asks as `Database.fetch` does."""
+
+    def __init__(self, bodies: BodyCodec, connection: Connection) -> None:
+        self.bodies = bodies
+        self._connection = connection
+
+    async def fetch(self, sql: str, *args: Any) -> list[Record]:
+        """All rows of a query."""
+        return list(await self._connection.fetch(sql, *args))
+
+    async def stored(self, rows: Sequence[Record]) -> list[Stored]:
+        """Rows with the columns of `read.COLUMNS` as resources, order kept."""
+        # A second connection of the pool, asked for while this one is held, could wait for ever:
+        # a dictionary not yet seen is loaded over this one, which answers `fetch` just the same.
+        return await to_stored(cast(Database, self), rows)
+
+
+@asynccontextmanager
+async def open_reader(db: Database) -> AsyncIterator[Reader]:
+    """A reader on one snapshot: matches, total and included resources agree with each other."""
+    async with db.transaction(read_only_snapshot=True) as connection:
+        # How common a code is decides between the GIN index and a walk by date. A generic plan
+        # does not know the code, so each search is planned for its own values.
+        await connection.execute("set local plan_cache_mode = force_custom_plan")
+        yield Reader(db.bodies, connection)
+
+
+def indexed(stored: Stored) -> IndexValues:
+    """What a stored resource offers to search."""
+    return index_values(stored.type, parse(stored.body))

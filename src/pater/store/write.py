@@ -1,0 +1,221 @@
+"""The committer: write sets that arrive together are committed together, each by itself right."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+import asyncpg
+
+from pater.store.database import Database
+from pater.store.journal import JournalEntry
+from pater.store.tokens import claim_key
+from pater.store.write_batch import Outcome, Prepared, TryAgainError, write_batch
+from pater.store.write_rows import index
+from pater.store.write_shapes import (
+    Claim,
+    ClaimTaken,
+    Method,
+    Put,
+    Statement,
+    VersionConflict,
+    WriteSet,
+    Written,
+)
+
+__all__ = [
+    "Claim",
+    "ClaimTaken",
+    "Committer",
+    "Method",
+    "Put",
+    "Statement",
+    "VersionConflict",
+    "WriteSet",
+    "Written",
+    "claim_key",
+]
+
+_RID_BLOCK = 1000
+"""The increment of the sequence `resource_rid`."""
+_MOST_SETS = 256
+_MOST_PUTS = 2_000
+_ATTEMPTS = 5
+_YIELD_EVERY = 50
+# The connection broke: whether the batch was committed is not known, so it must not be repeated.
+_UNKNOWN = (OSError, asyncpg.PostgresConnectionError, asyncpg.InternalClientError)
+# Another process was in the way; nothing is wrong with the set.
+_PASSING = (asyncpg.DeadlockDetectedError, asyncpg.SerializationError, TryAgainError)
+
+
+@dataclass(slots=True, eq=False)
+class _Job:
+    prepared: Prepared
+    keys: frozenset[object]
+    done: asyncio.Future[list[Written]]
+
+
+class Committer:
+    """Writes of one process. Several processes may each have one over the same database.
+
+    A commit costs one flush of the disk; sets that wait while one is under way share the next.
+    `clock` gives aware times. `lanes` transactions run at a time: while one waits for the disk,
+    another is being made ready.
+    """
+
+    def __init__(self, db: Database, clock: Callable[[], datetime], *, lanes: int = 2) -> None:
+        self._db = db
+        self._clock = clock
+        self._lanes = lanes
+        self._waiting: deque[_Job] = deque()
+        self._busy: set[object] = set()
+        self._running: set[asyncio.Task[None]] = set()
+        self._woken = False
+        self._stopped = False
+        self._rids: deque[int] = deque()
+
+    async def start(self) -> None:
+        """Loads the compression dictionaries to write with."""
+        await self._db.bodies.load(self._db)
+
+    async def stop(self) -> None:
+        """Takes no further sets and waits until those taken are written."""
+        self._stopped = True
+        while self._waiting or self._running:
+            self._wake()
+            if self._running:
+                await asyncio.wait(self._running)
+
+    async def next_person(self) -> int:
+        """A person number never given before."""
+        number: int = await self._db.fetchval("select nextval('person_number')")
+        return number
+
+    async def journal_only(self, entries: Sequence[JournalEntry]) -> None:
+        """Writes journal entries; durable when it returns."""
+        if entries:
+            await self.commit(WriteSet(journal=list(entries)))
+
+    async def commit(self, ws: WriteSet) -> list[Written]:
+        """Writes a set wholly or not at all; durable when it returns. One Written for each put.
+
+        Raises VersionConflict and ClaimTaken (nothing of this set was written, others may be), and
+        whatever the database says to a statement of the set. A caller that is cancelled while it
+        waits does not know whether its set was written.
+        """
+        if self._stopped:
+            raise RuntimeError("the committer has been stopped")
+        resources = [(put.type, put.id) for put in ws.puts]
+        keys: frozenset[object] = frozenset([*resources, *(claim.key for claim in ws.claims)])
+        if len(keys) != len(resources) + len(ws.claims):
+            raise ValueError("a resource or a claim stands twice in one write set")
+        puts = []
+        for number, put in enumerate(ws.puts, start=1):
+            puts.append(index(put))
+            if number % _YIELD_EVERY == 0:
+                await asyncio.sleep(0)  # a large document must not hold up everybody's requests
+        job = _Job(Prepared(ws, puts), keys, asyncio.get_running_loop().create_future())
+        self._waiting.append(job)
+        self._wake_soon()
+        return await job.done
+
+    def _wake_soon(self) -> None:
+        # After those callers that are ready now: they belong to the same batch.
+        if not self._woken:
+            self._woken = True
+            asyncio.get_running_loop().call_soon(self._wake)
+
+    def _wake(self) -> None:
+        self._woken = False
+        while len(self._running) < self._lanes:
+            jobs = self._pick()
+            if not jobs:
+                return
+            for job in jobs:
+                self._busy |= job.keys
+            task = asyncio.create_task(self._run(jobs))
+            self._running.add(task)
+
+    def _pick(self) -> list[_Job]:
+        """The next batch, in order of arrival; what touches the same things waits its turn."""
+        jobs: list[_Job] = []
+        later: deque[_Job] = deque()
+        blocked = set(self._busy)
+        puts = 0
+        while self._waiting and len(jobs) < _MOST_SETS and puts < _MOST_PUTS:
+            job = self._waiting.popleft()
+            if job.done.cancelled():
+                continue
+            if blocked.isdisjoint(job.keys):
+                jobs.append(job)
+                puts += len(job.prepared.puts)
+            else:
+                later.append(job)
+            blocked |= job.keys
+        self._waiting.extendleft(reversed(later))
+        return jobs
+
+    async def _run(self, jobs: list[_Job]) -> None:
+        try:
+            await self._write(jobs)
+        finally:
+            for job in jobs:
+                self._busy -= job.keys
+                if not job.done.done():  # only when this task itself is being cancelled
+                    job.done.cancel()
+            task = asyncio.current_task()
+            assert task is not None
+            self._running.discard(task)
+            self._wake_soon()
+
+    async def _write(self, jobs: list[_Job]) -> None:
+        try:
+            outcomes = await self._batch(jobs, careful=False)
+        except _UNKNOWN as error:
+            for job in jobs:
+                _tell(job, error)
+            return
+        except Exception:
+            # One poisoned set must not fail its neighbours: each by itself, with its own error.
+            for job in jobs:
+                await self._alone(job)
+            return
+        for job, outcome in zip(jobs, outcomes, strict=True):
+            _tell(job, outcome)
+
+    async def _alone(self, job: _Job) -> None:
+        for attempt in range(1, _ATTEMPTS + 1):
+            try:
+                [outcome] = await self._batch([job], careful=True)
+            except Exception as error:
+                if isinstance(error, _PASSING) and attempt < _ATTEMPTS:
+                    continue
+                _tell(job, error)
+                return
+            _tell(job, outcome)
+            return
+
+    async def _batch(self, jobs: list[_Job], *, careful: bool) -> list[Outcome]:
+        sets = [job.prepared for job in jobs]
+        rids = await self._take_rids(sum(len(one.puts) for one in sets))
+        now = self._clock()
+        now = now.replace(microsecond=now.microsecond // 1000 * 1000)
+        return await write_batch(self._db, sets, now, rids, careful=careful)
+
+    async def _take_rids(self, count: int) -> Iterator[int]:
+        while len(self._rids) < count:
+            first = await self._db.fetchval("select nextval('resource_rid')")
+            self._rids.extend(range(first, first + _RID_BLOCK))
+        return iter([self._rids.popleft() for _ in range(count)])
+
+
+def _tell(job: _Job, outcome: Outcome | Exception) -> None:
+    if job.done.done():
+        return  # its caller was cancelled meanwhile
+    if isinstance(outcome, Exception):
+        job.done.set_exception(outcome)
+    else:
+        job.done.set_result(outcome)

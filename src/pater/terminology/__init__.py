@@ -1,0 +1,1 @@
+"""Names of codes in the reader's language."""

@@ -1,0 +1,1 @@
+"""Keys of this installation; seals and time stamps will live here too."""

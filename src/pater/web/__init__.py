@@ -1,0 +1,1 @@
+"""The shell of every page: layout, language, session, login, errors; it knows no domain."""

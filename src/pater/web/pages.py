@@ -1,0 +1,190 @@
+"""The shell's own pages: the landing page, login in two steps, logout, choice of language."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from starlette.requests import Request
+from starlette.responses import PlainTextResponse, RedirectResponse, Response
+from starlette.routing import BaseRoute, Route
+
+from pater.web import forms
+from pater.web.assets import Assets
+from pater.web.context import PageContext
+from pater.web.i18n import LANGUAGES, N_
+from pater.web.portals import portal_of
+from pater.web.session import (
+    LANGUAGE_AGE,
+    Cookies,
+    Logins,
+    session_of,
+    source_of,
+    step_until,
+)
+
+WRONG_PASSWORD = N_(
+    "The login name or the password is not right, or the account is locked for a few minutes."
+)
+WRONG_CODE = N_("The code is not right or it has been used already. Wait for the next one.")
+
+
+@dataclass(frozen=True, slots=True)
+class DemoAccount:
+    """An account of the demonstration as the landing page offers it."""
+
+    login: str
+    password: str
+    name: str
+    role: str
+    code: str  # the one-time code that is valid now
+    organization: str = ""
+    note: Mapping[str, str] | None = None  # what to try, by language
+
+
+@dataclass(frozen=True, slots=True)
+class Doors:
+    """The pages that let people in and out."""
+
+    context: PageContext
+    logins: Logins
+    cookies: Cookies
+    signer: forms.Signer
+    assets: Assets
+    clock: Callable[[], datetime]
+    demo_accounts: Callable[[], Awaitable[Sequence[DemoAccount]]] | None
+
+    def routes(self) -> list[BaseRoute]:
+        """The routes of these pages."""
+        return [
+            Route("/", self.landing, name="landing"),
+            Route("/login", self.login, methods=["GET", "POST"]),
+            Route("/login/code", self.code, methods=["GET", "POST"]),
+            Route("/logout", self.logout, methods=["POST"]),
+            Route("/language", self.language),
+            Route("/favicon.ico", self.favicon),
+            Route("/robots.txt", self.robots),
+        ]
+
+    async def landing(self, request: Request) -> Response:
+        """What this is, the doors of the portals, and in a demonstration who to log in as."""
+        accounts = await self.demo_accounts() if self.demo_accounts else ()
+        return self.context.render(
+            request, "landing.html", portals=self.context.portals, accounts=accounts
+        )
+
+    async def login(self, request: Request) -> Response:
+        """First step: login name and password."""
+        session = session_of(request)
+        if request.method != "POST":
+            target = forms.safe_next(request.query_params.get("next", ""), "")
+            if session:
+                return RedirectResponse(target or self._home(session.caller.role), 303)
+            return self._login_page(request, target)
+        form = await forms.read_form(request)
+        target = forms.safe_next(form.get("next", ""), "")
+        login, password = form.get("login", "").strip()[:200], form.get("password", "")[:1000]
+        missing = {
+            name: text
+            for name, value, text in (
+                ("login", login, N_("Enter your login name")),
+                ("password", password, N_("Enter your password")),
+            )
+            if not value
+        }
+        if missing:
+            return self._login_page(request, target, login, missing)
+        account = await self.logins.password(
+            login, password, source_of(request), request.state.request_id
+        )
+        if account is None:
+            return self._login_page(request, target, login, {"login": WRONG_PASSWORD})
+        response = RedirectResponse("/login/code", 303)
+        # bound to this visit, so that nobody can hand over a half-done login to someone else
+        value = f"{account.encode().hex()}:{target.encode().hex()}:{self._binding(request)}"
+        self.cookies.set(response, "step", self.signer.seal(value, step_until(self.clock())))
+        return response
+
+    async def code(self, request: Request) -> Response:
+        """Second step: the one-time code."""
+        step = self.signer.open(self.cookies.get(request, "step"), self.clock())
+        account, target, binding = (step or "::").split(":")
+        if not forms.same_secret(binding, self._binding(request)):
+            response: Response = RedirectResponse("/login", 303)
+            self.cookies.drop(response, "step")
+            return response
+        if request.method != "POST":
+            return self.context.render(request, "code.html", errors={})
+        form = await forms.read_form(request)
+        digits = "".join(form.get("code", "").split())
+        if not (digits.isascii() and digits.isdigit() and len(digits) == 6):
+            errors = {"code": N_("Enter the six digits of the code")}
+            return self.context.render(request, "code.html", errors=errors, status=422)
+        token = await self.logins.code(
+            bytes.fromhex(account).decode(),
+            digits,
+            self.context.lang(request),
+            source_of(request),
+            request.state.request_id,
+        )
+        if token is None:
+            errors = {"code": WRONG_CODE}
+            return self.context.render(request, "code.html", errors=errors, status=422)
+        session = await self.logins.read(token)
+        home = self._home(session.caller.role if session else "")
+        response = RedirectResponse(forms.safe_next(bytes.fromhex(target).decode(), home), 303)
+        self.cookies.set(response, "session", token)
+        self.cookies.drop(response, "step")
+        self.cookies.drop(response, "visit")
+        return response
+
+    async def logout(self, request: Request) -> Response:
+        """Ends the session and forgets it in the browser."""
+        session = session_of(request)
+        if session:
+            await self.logins.end(session.token, source_of(request), request.state.request_id)
+        response = RedirectResponse("/", 303)
+        self.cookies.drop(response, "session")
+        response.headers["Clear-Site-Data"] = '"cache"'
+        return response
+
+    async def language(self, request: Request) -> Response:
+        """Remembers the language and goes back to the page."""
+        response = RedirectResponse(forms.safe_next(request.query_params.get("next", "/")), 303)
+        lang = request.query_params.get("lang", "")
+        if lang in LANGUAGES:
+            self.cookies.set(response, "lang", lang, LANGUAGE_AGE)
+        return response
+
+    async def favicon(self, request: Request) -> Response:
+        """Browsers ask for it by this name."""
+        return RedirectResponse(self.assets.url("mark.svg"), 303)
+
+    async def robots(self, request: Request) -> Response:
+        """Search engines have nothing to look for here."""
+        return PlainTextResponse("User-agent: *\nDisallow: /\n")
+
+    def _login_page(
+        self,
+        request: Request,
+        target: str,
+        login: str = "",
+        errors: Mapping[str, str] | None = None,
+    ) -> Response:
+        return self.context.render(
+            request,
+            "login.html",
+            status=422 if errors else 200,
+            next=target,
+            login=login,
+            errors=errors or {},
+        )
+
+    def _binding(self, request: Request) -> str:
+        return hashlib.sha256(request.state.csrf.encode()).hexdigest()[:32]
+
+    def _home(self, role: str) -> str:
+        portal = portal_of(self.context.portals, role)
+        return portal.home if portal else "/"

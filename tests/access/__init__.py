@@ -1,0 +1,1 @@
+"""Tests of who is asking, what they may do, and what they did."""

@@ -1,0 +1,118 @@
+"""The fixtures every room shares: one embedded PostgreSQL a session, one fresh database a test."""
+
+from __future__ import annotations
+
+import itertools
+import os
+import shutil
+import tempfile
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import asyncpg
+import pytest
+
+import pater
+from pater.store.database import Database
+from pater.store.embedded import EmbeddedPostgres
+from pater.store.migrate import Migrations, migrate
+
+TEMPLATE = "pater_template"
+_numbers = itertools.count(1)
+
+
+class Clock:
+    """A clock that stands still until a test moves it."""
+
+    def __init__(self, now: datetime) -> None:
+        self.now = now
+
+    def __call__(self) -> datetime:
+        return self.now
+
+    def move(self, **duration: float) -> None:
+        self.now += timedelta(**duration)
+
+
+@pytest.fixture
+def clock() -> Clock:
+    """Stands at a fixed moment of the present month, where the partitions are."""
+    return Clock(datetime.now(UTC).replace(day=15, hour=9, minute=0, second=0, microsecond=0))
+
+
+def all_migrations() -> list[Migrations]:
+    """The migrations of every room in the package, in the order of their folders."""
+    root = Path(pater.__file__).parent
+    folders = sorted({path.parent for path in root.glob("**/migrations/*.sql")})
+    return [Migrations(".".join(folder.relative_to(root).parts[:-1]), folder) for folder in folders]
+
+
+def database_dsn(dsn: str, name: str) -> str:
+    """The DSN of another database of the same server."""
+    return dsn.replace("/pater?", f"/{name}?")
+
+
+@pytest.fixture
+def open_folder() -> Iterator[Path]:
+    """A temporary folder that another user may enter (pytest's own are closed to the server's)."""
+    folder = Path(tempfile.mkdtemp(prefix="pt-"))
+    folder.chmod(0o755)
+    yield folder
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[EmbeddedPostgres]:
+    """One running embedded server for the whole session."""
+    folder = Path(tempfile.mkdtemp(prefix="pt-"))
+    folder.chmod(0o755)
+    try:
+        with EmbeddedPostgres(folder / "data") as server:
+            yield server
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+@pytest.fixture(scope="session")
+async def template(postgres: EmbeddedPostgres) -> str:
+    """The name of a migrated database without rows, to copy from."""
+    admin = await asyncpg.connect(postgres.dsn)
+    await admin.execute(f"create database {TEMPLATE}")
+    db = await Database.open(database_dsn(postgres.dsn, TEMPLATE), min_size=1, max_size=1)
+    await migrate(db, all_migrations())
+    await db.close()
+    await admin.close()
+    return TEMPLATE
+
+
+@asynccontextmanager
+async def fresh_database(postgres: EmbeddedPostgres, template: str) -> AsyncIterator[Database]:
+    """A copy of the template, dropped afterwards."""
+    name = f"t{os.getpid()}_{next(_numbers)}"
+    admin = await asyncpg.connect(database_dsn(postgres.dsn, "postgres"))
+    try:
+        await admin.execute(f"create database {name} template {template}")
+        db = await Database.open(database_dsn(postgres.dsn, name), min_size=1, max_size=10)
+        try:
+            yield db
+        finally:
+            await db.close()
+            await admin.execute(f"drop database {name} with (force)")
+    finally:
+        await admin.close()
+
+
+@pytest.fixture
+async def database(postgres: EmbeddedPostgres, template: str) -> AsyncIterator[Database]:
+    """A fresh migrated database for one test."""
+    async with fresh_database(postgres, template) as db:
+        yield db
+
+
+@pytest.fixture(scope="module")
+async def module_database(postgres: EmbeddedPostgres, template: str) -> AsyncIterator[Database]:
+    """A fresh migrated database for the tests of one module together."""
+    async with fresh_database(postgres, template) as db:
+        yield db

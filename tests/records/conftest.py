@@ -1,0 +1,20 @@
+"""One gate for the tests of a module, over a database of its own."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime
+
+import pytest
+from tests.conftest import Clock
+from tests.rest.world import World, world
+
+from pater.store.database import Database
+
+
+@pytest.fixture(scope="module")
+async def api(module_database: Database) -> AsyncIterator[World]:
+    """The gate and the API over it."""
+    clock = Clock(datetime.now(UTC).replace(day=15, hour=9, minute=0, second=0, microsecond=0))
+    async with world(module_database, clock) as made:
+        yield made
