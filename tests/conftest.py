@@ -18,6 +18,9 @@ import pater
 from pater.store.database import Database
 from pater.store.embedded import EmbeddedPostgres
 from pater.store.migrate import Migrations, migrate
+from tests.chromium import chromium
+
+__all__ = ["chromium"]
 
 TEMPLATE = "pater_template"
 _numbers = itertools.count(1)

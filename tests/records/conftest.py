@@ -6,10 +6,10 @@ from collections.abc import AsyncIterator
 from datetime import UTC, datetime
 
 import pytest
-from tests.conftest import Clock
-from tests.rest.world import World, world
 
 from pater.store.database import Database
+from tests.conftest import Clock
+from tests.rest.world import World, world
 
 
 @pytest.fixture(scope="module")

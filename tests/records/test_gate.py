@@ -6,16 +6,6 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from tests.rest.world import (
-    CLINICIAN,
-    HOSPITAL,
-    INSURER,
-    LOADER,
-    World,
-    as_purpose,
-    observation,
-    patient_caller,
-)
 
 from pater.access.caller import Caller
 from pater.fhir.search_query import SearchError, parse_search
@@ -31,6 +21,16 @@ from pater.records.errors import (
 )
 from pater.store.search import Page
 from pater.store.write import Claim, Statement, claim_key
+from tests.rest.world import (
+    CLINICIAN,
+    HOSPITAL,
+    INSURER,
+    LOADER,
+    World,
+    as_purpose,
+    observation,
+    patient_caller,
+)
 
 
 async def find(api: World, caller: Caller, type: str, *pairs: tuple[str, str]) -> Page:
@@ -118,6 +118,45 @@ async def test_public_types_do_not_lead_to_other_peoples_records(api: World) -> 
     assert {s.id for s in page.included} == {doctor["id"]}
 
 
+async def test_includes_of_a_named_patient_do_not_lead_to_another_one(api: World) -> None:
+    doctor = await api.create({"resourceType": "Practitioner", "name": [{"family": "Velký"}]})
+    performer = [{"reference": f"Practitioner/{doctor['id']}"}]
+    one, other, _ = await two_patients(api)
+    mine = await api.create(observation(one["id"], performer=performer))
+    theirs = await api.create(observation(other["id"], performer=performer))
+    pairs = (
+        ("_id", one["id"]),
+        ("_revinclude", "Observation:patient"),
+        ("_include:iterate", "Observation:performer"),
+        ("_revinclude:iterate", "Observation:performer"),
+    )
+    whole = {s.id for s in (await find(api, LOADER, "Patient", *pairs)).included}
+    assert {mine["id"], theirs["id"], doctor["id"]} <= whole
+    page = await find(api, replace(CLINICIAN, request_id="wide"), "Patient", *pairs)
+    assert {s.id for s in page.included} == whole - {theirs["id"]}
+    rows = await api.journal(request_id="wide")
+    assert {r["patient"] for r in rows} == {one["id"]}
+
+
+async def test_old_versions_stay_with_the_person_they_were_written_for(api: World) -> None:
+    one, other, caller = await two_patients(api)
+    stranger = patient_caller(await api.person_of(other["id"]), other["id"])
+    main = Change("create", "Organization", None, {"resourceType": "Organization", "name": "x"})
+    moved = Change(
+        "update", "Observation", one["seen"]["id"],
+        {**observation(other["id"]), "id": one["seen"]["id"]}, derived=True,
+    )  # fmt: skip
+    await api.gate.commit(LOADER, [main, moved])
+    page = await api.gate.history(stranger, "Observation", one["seen"]["id"])
+    assert [stored.version for stored in page.versions] == [2]
+    with pytest.raises(NotFound):
+        await api.gate.vread(stranger, "Observation", one["seen"]["id"], 1)
+    with pytest.raises(NotFound):
+        await api.gate.read(caller, "Observation", one["seen"]["id"])
+    whole = await api.gate.history(LOADER, "Observation", one["seen"]["id"])
+    assert [stored.version for stored in whole.versions] == [2, 1]
+
+
 async def test_a_record_of_nobody_is_not_a_patients(api: World) -> None:
     stray = observation("x")
     del stray["subject"]
@@ -132,7 +171,8 @@ async def test_a_record_of_nobody_is_not_a_patients(api: World) -> None:
 
 @pytest.mark.parametrize("caller", [CLINICIAN, HOSPITAL], ids=["clinician", "hospital"])
 async def test_a_search_of_personal_data_names_a_patient(api: World, caller: Caller) -> None:
-    patient = await api.patient(identifier=[{"system": "urn:x", "value": "77"}])
+    number = f"77-{caller.id}"
+    patient = await api.patient(identifier=[{"system": "urn:x", "value": number}])
     made = await api.create(observation(patient["id"]))
     for pairs in (
         [("code", "8867-4")],
@@ -146,11 +186,11 @@ async def test_a_search_of_personal_data_names_a_patient(api: World, caller: Cal
     for pairs in (
         [("patient", patient["id"])],
         [("subject", f"Patient/{patient['id']}"), ("code", "8867-4")],
-        [("patient.identifier", "urn:x|77")],
+        [("patient.identifier", f"urn:x|{number}")],
         [("_id", made["id"])],
     ):
         assert found(await find(api, caller, "Observation", *pairs)) == {made["id"]}
-    named = [("family", "Nováková"), ("birthdate", "1980-02-01"), ("identifier", "urn:x|77")]
+    named = [("family", "Nováková"), ("birthdate", "1980-02-01"), ("identifier", f"urn:x|{number}")]
     assert found(await find(api, caller, "Patient", *named)) == {patient["id"]}
     assert patient["id"] in found(await find(api, caller, "Patient", *named[:2]))
     for pairs in ([named[0]], [named[0], ("birthdate", "1980")], [named[1]],
@@ -276,9 +316,7 @@ async def test_claims_and_statements_stand_or_fall_with_the_commit(api: World) -
     )
     body = {"resourceType": "Organization", "name": "A"}
     change = Change("create", "Organization", None, body)
-    await api.gate.commit(
-        LOADER, [change], claims=[Claim(key, 0, "first")], statements=[statement]
-    )
+    await api.gate.commit(LOADER, [change], claims=[Claim(key, 0, "first")], statements=[statement])
     before = await api.db.fetchval("select count(*) from resource")
     with pytest.raises(AlreadyClaimed) as taken:
         await api.gate.commit(LOADER, [change], claims=[Claim(key, 0, "second")])
@@ -299,8 +337,10 @@ async def test_expected_versions(api: World) -> None:
             LOADER, [Change("update", "Patient", patient["id"], patient, if_match=3)]
         )
     assert failed.value.current == 1
+    chosen = Change("create", "Organization", "chosen", {"resourceType": "Organization"})
+    await api.gate.commit(LOADER, [chosen])
     with pytest.raises(Conflict):
-        await api.gate.commit(LOADER, [Change("create", "Patient", patient["id"], patient)])
+        await api.gate.commit(LOADER, [chosen])
     await api.gate.commit(LOADER, [Change("delete", "Patient", patient["id"], if_match=1)])
     with pytest.raises(Gone):
         await api.gate.read(LOADER, "Patient", patient["id"])
@@ -331,7 +371,8 @@ async def test_the_journal_as_audit_events(api: World) -> None:
     answer = await api.call("GET", f"/AuditEvent/{page.matches[0].id}", caller=caller)
     event = answer.json()
     assert answer.status_code == 200
-    assert event["agent"][0]["who"]["identifier"]["value"] == CLINICIAN.id
+    (requestor,) = [agent for agent in event["agent"] if agent["requestor"]]
+    assert requestor["who"]["identifier"]["value"] == CLINICIAN.id
     assert event["entity"][0]["what"]["reference"] == f"Patient/{one['id']}"
     stranger = patient_caller(await api.person_of(other["id"]), other["id"])
     hidden = await api.call("GET", f"/AuditEvent/{page.matches[0].id}", caller=stranger)
@@ -350,7 +391,9 @@ async def test_searching_the_journal(api: World) -> None:
     entity = ("entity", f"Observation/{one['seen']['id']}")
     mine = await find(api, LOADER, "AuditEvent", ("patient", one["id"]), entity, ("action", "R"))
     assert len(mine.matches) == 5
-    assert [s.updated for s in mine.matches] == sorted((s.updated for s in mine.matches), reverse=True)
+    assert [s.updated for s in mine.matches] == sorted(
+        (s.updated for s in mine.matches), reverse=True
+    )
     pages, cursor = [], ()
     while True:
         page = await find(

@@ -7,10 +7,10 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from tests.rest.world import BASE, LOADER, World, issues, observation
 
 from pater.access.tokens import Tokens
 from pater.trust.keys import Keys
+from tests.rest.world import BASE, LOADER, World, issues, observation
 
 DEEP = b'{"resourceType":"Patient","extension":' + b'[{"extension":' * 200 + b"1"
 
@@ -40,7 +40,8 @@ BODIES: list[tuple[str, bytes, int]] = [
     ("bad date", b'{"resourceType":"Patient","birthDate":"1.2.1980"}', 422),
     ("bad code", b'{"resourceType":"Patient","gender":"woman"}', 422),
     ("empty array", b'{"resourceType":"Patient","name":[]}', 422),
-    ("two values", b'{"resourceType":"Patient","deceasedBoolean":true,"deceasedDateTime":"2020"}', 422),
+    ("two values",
+     b'{"resourceType":"Patient","deceasedBoolean":true,"deceasedDateTime":"2020"}', 422),
     ("script in narrative",
      b'{"resourceType":"Patient","text":{"status":"generated","div":'
      b'"<div xmlns=\\"http://www.w3.org/1999/xhtml\\"><script>x()</script></div>"}}', 422),
@@ -91,7 +92,9 @@ async def test_other_media_types_are_415(api: World, content_type: str) -> None:
      "application/fhir+json; fhirVersion=4.0"],
 )  # fmt: skip
 async def test_json_in_utf8_is_taken(api: World, content_type: str) -> None:
-    answer = await api.call("POST", "/Patient", {"resourceType": "Patient"}, content_type=content_type)
+    answer = await api.call(
+        "POST", "/Patient", {"resourceType": "Patient"}, content_type=content_type
+    )
     assert answer.status_code == 201
 
 
@@ -101,7 +104,12 @@ async def test_what_the_client_accepts(api: World) -> None:
     for accept in ("application/fhir+xml", "text/html", "application/fhir+json;q=0",
                    "application/fhir+json; fhirVersion=5.0"):  # fmt: skip
         assert (await api.call("GET", path, accept=accept)).status_code == 406, accept
-    for accept in ("*/*", "application/json", "text/html, */*;q=0.1", "application/fhir+xml, application/*"):
+    for accept in (
+        "*/*",
+        "application/json",
+        "text/html, */*;q=0.1",
+        "application/fhir+xml, application/*",
+    ):
         assert (await api.call("GET", path, accept=accept)).status_code == 200, accept
     assert (await api.call("GET", f"{path}?_format=xml")).status_code == 406
     for given in ("json", "application/fhir+json", "application/fhir%2Bjson"):
@@ -149,7 +157,13 @@ async def test_metadata_needs_no_token(api: World) -> None:
 
 
 async def test_odd_names_are_data(api: World) -> None:
-    for family in ("Robert'); DROP TABLE resource;--", "<script>alert(1)</script>", "%' OR 1=1", "\\", "\u202e"):
+    for family in (
+        "Robert'); DROP TABLE resource;--",
+        "<script>alert(1)</script>",
+        "%' OR 1=1",
+        "\\",
+        "\u202e",
+    ):
         made = await api.patient(name=[{"family": family}])
         answer = await api.call("GET", f"/Patient/{made['id']}")
         assert answer.json()["name"][0]["family"] == family
@@ -208,7 +222,9 @@ async def test_a_search_that_cannot_be_understood_is_400(api: World, query: str)
     assert issues(answer)
 
 
-@pytest.mark.parametrize("path", ["/Patient/1?x=1", "/Patient/1/_history?x=1", "/Patient/1/_history/1?x=1"])
+@pytest.mark.parametrize(
+    "path", ["/Patient/1?x=1", "/Patient/1/_history?x=1", "/Patient/1/_history/1?x=1"]
+)
 async def test_unknown_parameters_of_reads_are_400(api: World, path: str) -> None:
     assert (await api.call("GET", path)).status_code == 400
 
@@ -224,7 +240,7 @@ async def test_errors_carry_no_personal_data(api: World) -> None:
     secret = "Tajemníková"
     for body in (
         json.dumps({"resourceType": "Patient", "name": [{"family": secret}], "gender": "x"}),
-        '{"resourceType":"Patient","name":[{"family":"%s' % secret,
+        '{"resourceType":"Patient","name":[{"family":"' + secret,
     ):
         answer = await api.call("POST", "/Patient", body.encode())
         assert secret not in answer.text

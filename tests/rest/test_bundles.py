@@ -8,10 +8,9 @@ import tarfile
 from typing import Any
 from uuid import uuid4
 
+from pater.fhir.validation import validate
 from tests.rest.world import BASE, CLINICIAN, World, issues, observation
 from tests.shared_data import shared
-
-from pater.fhir.validation import validate
 
 
 def bundle(kind: str, *entries: dict[str, Any]) -> dict[str, Any]:
@@ -310,14 +309,12 @@ async def test_each_entry_of_a_transaction_is_in_the_journal(api: World) -> None
 
 
 async def test_a_published_transaction_of_a_synthetic_patient_is_taken(api: World) -> None:
-    archive = tarfile.open(fileobj=io.BytesIO(shared("synthea.tgz").read_bytes()), mode="r:gz")
-    found = sorted(
-        (m for m in archive.getmembers() if m.isfile() and "nformation" not in m.name),
-        key=lambda m: m.size,
-    )
-    file = archive.extractfile(found[0])
-    assert file is not None
-    sent = json.loads(file.read())
+    packed = io.BytesIO(shared("synthea.tgz").read_bytes())
+    with tarfile.open(fileobj=packed, mode="r:gz") as archive:
+        members = [m for m in archive if m.isfile() and "nformation" not in m.name]
+        file = archive.extractfile(min(members, key=lambda member: member.size))
+        assert file is not None
+        sent = json.loads(file.read())
     answer = await api.call("POST", "/", sent)
     assert answer.status_code == 200, answer.text
     body = answer.json()

@@ -5,10 +5,9 @@ from __future__ import annotations
 import random
 from typing import Any
 
-from tests.rest.world import BASE, World
-
 from pater.fhir.definitions import RESOURCE_TYPES, search_parameters
 from pater.fhir.validation import validate
+from tests.rest.world import BASE, World
 
 
 async def statement(api: World) -> dict[str, Any]:
@@ -38,7 +37,7 @@ async def test_every_promised_parameter_is_accepted(api: World) -> None:
         for param in resource["searchParam"]
     ]
     assert len(promised) > 1200
-    for type_, name, kind in random.Random(7).sample(promised, 60):  # noqa: S311
+    for type_, name, kind in random.Random(7).sample(promised, 60):
         value = probes[kind]
         if kind == "reference":
             target = next(r for r in resources if r["type"] == type_)

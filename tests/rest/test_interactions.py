@@ -6,9 +6,8 @@ import asyncio
 import gzip
 import json
 
-from tests.rest.world import BASE, LOADER, World, issues, observation
-
 from pater.fhir.validation import validate
+from tests.rest.world import BASE, LOADER, World, issues, observation
 
 
 async def test_create_gives_the_address_and_the_version(api: World) -> None:
@@ -97,7 +96,9 @@ async def test_update_makes_a_new_version(api: World) -> None:
 
 
 async def test_the_loader_may_choose_an_address(api: World) -> None:
-    answer = await api.call("PUT", "/Patient/chosen-1", {"resourceType": "Patient", "id": "chosen-1"})
+    answer = await api.call(
+        "PUT", "/Patient/chosen-1", {"resourceType": "Patient", "id": "chosen-1"}
+    )
     assert (answer.status_code, answer.headers["etag"]) == (201, 'W/"1"')
     assert (await api.call("GET", "/Patient/chosen-1")).status_code == 200
 
@@ -217,12 +218,27 @@ async def test_the_request_id_goes_round(api: World) -> None:
 
 
 async def test_addresses_that_are_not_there(api: World) -> None:
-    for path in ("/Nothing", "/Nothing/1", "/patient/1", "/Patient/1/2/3/4/5", "/Patient/1/Observation",
-                 "/_history", "/Patient/_history", "/$nothing", "/Patient/$nothing", "/Patient//"):  # fmt: skip
+    for path in (
+        "/Nothing",
+        "/Nothing/1",
+        "/patient/1",
+        "/Patient/1/2/3/4/5",
+        "/Patient/1/Observation",
+        "/_history",
+        "/Patient/_history",
+        "/$nothing",
+        "/Patient/$nothing",
+        "/Patient//",
+    ):
         answer = await api.call("GET", path)
         assert answer.status_code == 404, path
         assert issues(answer)[0]["severity"] == "error"
-    for path in ("/Patient/unknown", "/Patient/a_b", "/Patient/1/_history/1", "/Patient/1/_history/x"):
+    for path in (
+        "/Patient/unknown",
+        "/Patient/a_b",
+        "/Patient/1/_history/1",
+        "/Patient/1/_history/x",
+    ):
         assert (await api.call("GET", path)).status_code == 404, path
 
 

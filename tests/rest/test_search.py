@@ -5,9 +5,8 @@ from __future__ import annotations
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
-from tests.rest.world import BASE, World, issues, observation
-
 from pater.fhir.validation import validate
+from tests.rest.world import BASE, World, issues, observation
 
 
 def links(bundle: dict[str, Any]) -> dict[str, str]:
@@ -140,3 +139,26 @@ async def test_what_was_deleted_is_not_found(api: World) -> None:
     await api.call("DELETE", f"/Observation/{made['id']}")
     path = f"/Observation?patient={patient['id']}"
     assert ids((await api.call("GET", path)).json()) == []
+
+
+async def test_the_links_of_a_post_search_show_nothing_of_it(api: World) -> None:
+    patient = await api.patient(identifier=[{"system": "urn:z", "value": "secret-number"}])
+    made = {(await api.create(observation(patient["id"])))["id"] for _ in range(3)}
+    answer = await api.call(
+        "POST",
+        "/Observation/_search",
+        "patient.identifier=urn:z%7Csecret-number&_count=2",
+        content_type="application/x-www-form-urlencoded",
+    )
+    first = answer.json()
+    assert "secret-number" not in links(first)["self"] + links(first)["next"]
+    second = (await api.call("GET", links(first)["next"].removeprefix(BASE))).json()
+    assert {*ids(first), *ids(second)} == made
+    assert "secret-number" not in links(second)["self"]
+    again = (await api.call("GET", links(first)["self"].removeprefix(BASE))).json()
+    assert ids(again) == ids(first)
+    for forged in (links(first)["next"][:-3] + "AAA", f"{BASE}/Observation?_page=%20"):
+        refused = await api.call("GET", forged.removeprefix(BASE))
+        assert refused.status_code == 400
+    other = links(first)["next"].removeprefix(BASE).replace("/Observation", "/Condition")
+    assert (await api.call("GET", other)).status_code == 400

@@ -10,7 +10,6 @@ from typing import Any
 from uuid import uuid4
 
 import httpx
-from tests.conftest import Clock
 
 from pater.access.caller import Caller
 from pater.access.tokens import Tokens
@@ -20,6 +19,7 @@ from pater.rest.config import RestConfig
 from pater.store.database import Database
 from pater.store.write import Committer
 from pater.trust.keys import Keys
+from tests.conftest import Clock
 
 BASE = "http://api.test/fhir"
 
@@ -165,7 +165,9 @@ async def world(db: Database, clock: Clock, **config: Any) -> AsyncIterator[Worl
     await committer.start()
     gate = Gate(db, committer, clock, keys.cursor_key, lambda: str(uuid4()), base_url=BASE)
     domains = config.pop("domains", ())
-    app = fhir_app(gate, tokens, domains, RestConfig(BASE, clock(), **config))
+    app = fhir_app(
+        gate, tokens, domains, RestConfig(BASE, clock(), link_key=keys.derived("links"), **config)
+    )
 
     async def mounted(scope: Any, receive: Any, send: Any) -> None:
         await app({**scope, "root_path": "/fhir"}, receive, send)

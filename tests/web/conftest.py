@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 import socket
 import subprocess
@@ -16,19 +15,10 @@ from pathlib import Path
 import httpx
 import pytest
 import uvicorn
-from playwright.async_api import Browser, async_playwright
 
 from tests.web.house import House, house
 
 ROOT = Path(__file__).resolve().parents[2]
-FLAGS = [
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-    "--no-first-run",
-]
-
-
 @pytest.fixture(scope="session", autouse=True)
 def assets() -> None:
     """The style sheets and icons, built when they are not there."""
@@ -76,19 +66,3 @@ def served() -> Iterator[Served]:
     yield Served(home, f"http://127.0.0.1:{port}")
     server.should_exit = True
     thread.join(timeout=10)
-
-
-@pytest.fixture(scope="session")
-async def chromium() -> AsyncIterator[Browser]:
-    """The system's Chromium, headless; skips with a reason when there is none.
-
-    Asynchronous: Playwright's synchronous interface would take the event loop from other tests.
-    """
-    path = os.environ.get("PATER_CHROMIUM") or shutil.which("chromium")
-    if path is None:
-        pytest.skip("no Chromium: set PATER_CHROMIUM or install it")
-    flags = [*FLAGS, *(["--no-sandbox"] if os.geteuid() == 0 else [])]
-    async with async_playwright() as driver:
-        browser = await driver.chromium.launch(executable_path=path, args=flags)
-        yield browser
-        await browser.close()

@@ -3,23 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
-from typing import Any
 
 import pytest
-from axe_playwright_python.async_playwright import Axe
-from playwright.async_api import Browser, ConsoleMessage, Page
+from playwright.async_api import Browser, Page
 
+from tests.chromium import Complaints, faults
 from tests.web.conftest import Served
 from tests.web.house import CODE, PASSWORD
 
 pytestmark = pytest.mark.browser
 
-RULES = {
-    "runOnly": {
-        "type": "tag",
-        "values": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"],
-    }
-}
 PAGES = ["/", "/login", "/nowhere", "/broken", "/refused/forbidden"]
 
 
@@ -27,14 +20,8 @@ class Visit:
     """A page in a fresh browser context that collects what the console complains about."""
 
     def __init__(self, page: Page, url: str) -> None:
-        self.page, self.url, self.complaints = page, url, list[str]()
-        page.on("console", self._note)
-        page.on("pageerror", lambda error: self.complaints.append(str(error)))
-
-    def _note(self, message: ConsoleMessage) -> None:
-        # Chromium reports our own 4xx and 5xx answers as failed loads; those are no complaint
-        if message.type in ("error", "warning") and "Failed to load resource" not in message.text:
-            self.complaints.append(message.text)
+        self.page, self.url = page, url
+        self.complaints = Complaints(page).texts
 
     async def open(self, path: str) -> Page:
         await self.page.goto(self.url + path)
@@ -57,16 +44,6 @@ async def visit(chromium: Browser, served: Served) -> AsyncIterator[Visit]:
     context = await chromium.new_context(locale="cs-CZ", viewport={"width": 1280, "height": 900})
     yield Visit(await context.new_page(), served.url)
     await context.close()
-
-
-async def faults(page: Page) -> list[str]:
-    """What axe finds on the page, shortly."""
-    found: dict[str, Any] = (await Axe().run(page, options=RULES)).response
-    return [
-        f"{fault['id']}: {node['target']} {node.get('failureSummary', '')}"
-        for fault in found["violations"]
-        for node in fault["nodes"]
-    ]
 
 
 @pytest.mark.parametrize("lang", ["cs", "en"])

@@ -219,7 +219,7 @@ async def test_when_sessions_cannot_be_read_the_page_says_so(home: House) -> Non
     async def fail(token: str) -> None:
         raise ConnectionError("database is away")
 
-    home.logins.read = fail  # type: ignore[assignment]  # the database went away
+    home.logins.read = fail  # type: ignore[method-assign]  # the database went away
     transport = httpx.ASGITransport(home.app)
     async with httpx.AsyncClient(transport=transport, base_url="http://127.0.0.1") as client:
         client.cookies.set("pater_session", "x")

@@ -44,15 +44,15 @@ def texts(folder: Path) -> dict[str, object]:
     return out
 
 
+def complete(translation: object) -> bool:
+    """Whether a translation is there, in each of its plural forms."""
+    return all(translation) if isinstance(translation, tuple) else bool(translation)
+
+
 @pytest.mark.parametrize("room", ROOMS, ids=lambda room: room.name)
 def test_every_text_of_a_room_has_its_czech(room: Path) -> None:
     known = {**texts(SHELL), **texts(room)}
-    missing = sorted(
-        text
-        for text in marked(room)
-        if text
-        and not (all(known[text]) if isinstance(known.get(text), tuple) else known.get(text))
-    )
+    missing = sorted(text for text in marked(room) if text and not complete(known.get(text)))
     assert missing == []
 
 

@@ -133,7 +133,9 @@ _ATTEMPT = {
     column: f"""
         update account
         set failures = case when locked_until is null then failures + 1 else 1 end,
-            locked_until = case when locked_until is null and failures + 1 >= $2 then $4::timestamptz end
+            locked_until = case
+                when locked_until is null and failures + 1 >= $2 then $4::timestamptz
+            end
         where {column} = $1 and (locked_until is null or locked_until <= $3)
         returning *
     """  # noqa: S608 (the column is one of two constants)

@@ -20,8 +20,9 @@ ClaimsOf = Callable[[dict[str, Any], int, str], Sequence[Claim]]
 class Change:
     """One change of a commit.
 
-    method 'create': `id` None = a new one; a given id must not exist. 'update': creates what is
-    absent (FHIR R4 3.1.0.4.1) only for the loader or when `derived`. 'delete': nothing happens
+    method 'create': `id` None = a new one; a given id must not exist, and when it is a version-4
+    UUID it was made for this change just now (nobody looks whether it is taken). 'update': makes
+    what is absent (FHIR R4 3.1.0.4.1) only for the loader or when `derived`. 'delete': nothing happens
     when it is absent. `if_match` is the version that must be the current one (0: it must not
     exist). `raw` are bytes to store exactly as they are, `resource` still being what is indexed.
     `person` is the compartment when the caller of the gate knows it (a register, a document);

@@ -7,8 +7,9 @@ from pater.access.policy import Action, decide
 from pater.records import journal_search
 from pater.records.changes import HistoryPage
 from pater.records.errors import Forbidden, Gone, NotFound
-from pater.records.ports import DONE, REFUSED, Ports
+from pater.records.ports import DONE, Ports
 from pater.store import read as store
+from pater.store.journal import JournalEntry
 from pater.store.read import Stored
 
 AUDIT = "AuditEvent"
@@ -49,11 +50,20 @@ async def history(
     versions = await store.history(ports.db, type, id, count + 1, before)
     newest = versions[0] if versions else None
     interaction = "history-instance"
-    await _allowed(ports, caller, "history", interaction, type, id, newest)
-    assert newest is not None  # _allowed does not come back from nothing
-    await _record(ports, caller, "history", interaction, newest)
+    reason = await _allowed(ports, caller, "history", interaction, type, id, newest)
     more = len(versions) > count
-    return HistoryPage(versions[:count], str(versions[count - 1].version) if more else None)
+    page = versions[:count]
+    following = str(page[-1].version) if more else None
+    # a record may have been moved to another person: older versions stay with the former one
+    shown = [each for each in page if decide(caller, "history", type, person=each.person).allowed]
+    latest = {each.person: each for each in reversed(shown)}
+    await ports.record(
+        [
+            await _entry(ports, caller, "history", interaction, each, reason)
+            for each in latest.values()
+        ]
+    )
+    return HistoryPage(shown, following)
 
 
 async def _shown(
@@ -74,33 +84,24 @@ async def _shown(
         raise Gone(type, id, stored.version)
     if type == "Patient" and stored.person:
         ports.names.learn(stored.person, id)
-    await _record(ports, caller, action, interaction, stored, reason)
+    await ports.record([await _entry(ports, caller, action, interaction, stored, reason)])
     return stored
 
 
-async def _record(
-    ports: Ports,
-    caller: Caller,
-    action: Action,
-    interaction: str,
-    stored: Stored,
-    reason: str = "",
-) -> None:
-    await ports.record(
-        [
-            ports.entry(
-                caller,
-                action,
-                DONE,
-                reason or decide(caller, action, stored.type, person=stored.person).reason,
-                person=stored.person,
-                patient=await ports.patient_of(stored.person),
-                type=stored.type,
-                id=stored.id,
-                version=stored.version,
-                interaction=interaction,
-            )
-        ]
+async def _entry(
+    ports: Ports, caller: Caller, action: Action, interaction: str, stored: Stored, reason: str
+) -> JournalEntry:
+    return ports.entry(
+        caller,
+        action,
+        DONE,
+        reason,
+        person=stored.person,
+        patient=await ports.patient_of(stored.person),
+        type=stored.type,
+        id=stored.id,
+        version=stored.version,
+        interaction=interaction,
     )
 
 
@@ -134,6 +135,3 @@ async def _allowed(
         )
         raise failure
     return reason
-
-
-__all__ = ["AUDIT", "REFUSED", "history", "read", "vread"]

@@ -7,7 +7,7 @@ from dataclasses import replace
 from functools import lru_cache
 
 from pater.access.caller import Caller
-from pater.access.policy import decide, is_bound, is_personal
+from pater.access.policy import Decision, decide, is_bound, is_personal
 from pater.fhir.definitions import RESOURCE_TYPES
 from pater.fhir.search_query import Condition, ReferenceTerm, SearchRequest, TokenTerm
 from pater.records import journal_search
@@ -16,7 +16,6 @@ from pater.records.ports import DONE, REFUSED, Ports
 from pater.records.search_terms import journal_query, pairs
 from pater.store import read as store
 from pater.store import search as store_search
-from pater.store.read import Stored
 from pater.store.search import Page, Scope
 
 DEFAULT_COUNT = 50
@@ -43,7 +42,7 @@ async def search(ports: Ports, caller: Caller, request: SearchRequest, count: in
     page = await store_search.search(
         ports.db, request, scope, count=size, cursor_key=ports.cursor_key
     )
-    page = _visible(page, decision.persons, scope)
+    page = _visible(page, decision, scope)
     await _record(ports, caller, request, scope, page, decision.reason, query)
     return page
 
@@ -83,23 +82,22 @@ def _wide_scope(caller: Caller, personal: bool) -> Scope:
     return Scope(None if persons is None else frozenset(persons), frozenset(excluded))
 
 
-def _visible(page: Page, persons: frozenset[int] | None, scope: Scope) -> Page:
-    """The page without personal data of nobody's, for a caller who has a right to own data only.
+def _visible(page: Page, decision: Decision, scope: Scope) -> Page:
+    """The page without what the scope alone could not leave out.
 
-    A scope with person 0 is needed for what is not personal; a record without a patient (person
-    0, yet of a personal type) is not the caller's.
+    A caller with a right to own data only does not see a record of a personal type that belongs to
+    nobody (person 0, which the scope needs for organisations and the like). A caller who has to
+    name the patient sees no other patient's record by way of includes (everything that a doctor
+    of the record ever did, the other members of a group).
     """
-    if persons is None and scope.persons is None:
-        return page
-
-    def own(stored: Stored) -> bool:
-        return stored.person != 0 or not is_personal(stored.type)
-
-    return replace(
-        page,
-        matches=[each for each in page.matches if own(each)],
-        included=[each for each in page.included if own(each)],
-    )
+    matches, included = page.matches, page.included
+    if decision.persons is not None or scope.persons is not None:
+        matches = [each for each in matches if each.person or not is_personal(each.type)]
+        included = [each for each in included if each.person or not is_personal(each.type)]
+    if decision.patient_bound and included:
+        persons = {each.person for each in matches} | {0}
+        included = [each for each in included if each.person in persons]
+    return replace(page, matches=matches, included=included)
 
 
 async def _record(

@@ -193,7 +193,8 @@ class _FhirApp:
             more, formats = split_format(parse_parameters(form.strip()))
             require_acceptable(call.headers, formats)
             parameters = [*parameters, *more]
-        return await do.search(self._api, caller, type_, parameters)
+        private = call.method == "POST"
+        return await do.search(self._api, caller, type_, parameters, private=private)
 
     async def _instance(
         self, call: _Call, caller: Caller, type_: str, id_: str, parameters: list[tuple[str, str]]

@@ -79,7 +79,8 @@ class RestConfig:
 
     `max_body` bounds a request body in bytes, received and (gzip) unpacked. `started` is the date
     of the CapabilityStatement. `patient_claims` gives the business keys of a Patient that is
-    written as it is. `checks` are further rules by type for `$validate`.
+    written as it is. `link_key` (32 secret bytes, the same in all processes) seals the page links
+    of searches by POST; without it they show their parameters. `checks` are further rules by type for `$validate`.
     """
 
     base_url: str
@@ -90,5 +91,6 @@ class RestConfig:
     authorize_url: str = ""
     token_url: str = ""
     patient_claims: ClaimsOf | None = None
+    link_key: bytes = field(default=b"", repr=False)
     checks: Mapping[str, Check] = field(default_factory=lambda: MappingProxyType({}))
     operations: Sequence[Operation] = ()

@@ -18,7 +18,8 @@ from pater.rest.errors import HttpError, unsupported
 from pater.rest.projection import SUMMARIES, project
 from pater.rest.requests import expected_version, is_id, knows_version, prefer_return
 from pater.rest.responses import Header, Reply, stored_reply, version_headers, written_reply
-from pater.rest.search_bundle import history_bundle, searchset
+from pater.rest.sealed_links import PAGE, seal, unseal
+from pater.rest.search_bundle import CURSOR, history_bundle, searchset
 
 Parameters = Sequence[tuple[str, str]]
 Headers = dict[str, str]
@@ -78,11 +79,23 @@ async def history(api: Api, caller: Caller, type: str, id: str, parameters: Para
     return Reply(200, history_bundle(api.config.base_url, type, id, page, count))
 
 
-async def search(api: Api, caller: Caller, type: str, parameters: Parameters) -> Reply:
-    """GET /type?… or POST /type/_search."""
+async def search(
+    api: Api, caller: Caller, type: str, parameters: Parameters, *, private: bool = False
+) -> Reply:
+    """GET /type?… or POST /type/_search (`private`: its links show no parameters)."""
+    key = api.config.link_key
+    if key and len(parameters) == 1 and parameters[0][0] == PAGE:
+        parameters = unseal(parameters[0][1], type, key)
+        private = True
     request = parse_search(type, parameters)
     page = await api.gate.search(caller, request)
-    return Reply(200, searchset(api.config.base_url, type, parameters, request, page))
+    links = [("self", parameters)]
+    if page.next is not None:
+        again = [pair for pair in parameters if pair[0] != CURSOR]
+        links.append(("next", [*again, (CURSOR, page.next)]))
+    if private and key:
+        links = [(relation, [(PAGE, seal(pairs, type, key))]) for relation, pairs in links]
+    return Reply(200, searchset(api.config.base_url, type, links, request, page))
 
 
 async def create(api: Api, caller: Caller, type: str, raw: bytes, headers: Headers) -> Reply:

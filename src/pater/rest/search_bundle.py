@@ -19,16 +19,16 @@ CURSOR = "_cursor"
 def searchset(
     base_url: str,
     type: str,
-    parameters: Sequence[tuple[str, str]],
+    links: Iterable[tuple[str, Sequence[tuple[str, str]]]],
     request: SearchRequest,
     page: Page,
 ) -> bytes:
-    """A Bundle of type searchset (FHIR R4 3.1.1.4): links, total when asked, entries with mode."""
+    """A Bundle of type searchset (FHIR R4 3.1.1.4): links, total when asked, entries with mode.
+
+    `links` are relations and the parameters of a search of the type.
+    """
     here = f"{base_url}/{type}"
-    links = [("self", _link(here, parameters))]
-    if page.next is not None:
-        again = [pair for pair in parameters if pair[0] != CURSOR]
-        links.append(("next", _link(here, [*again, (CURSOR, page.next)])))
+    urls = [(relation, _link(here, parameters)) for relation, parameters in links]
     summary = request.summary if request.summary not in (None, "false", "count") else ""
     entries: list[bytes] = []
     prefix = f'{{"fullUrl":"{base_url}/'.encode()
@@ -40,7 +40,7 @@ def searchset(
                 body = project(body, stored.type, summary or "", request.elements)
             address = f'{stored.type}/{stored.id}","resource":'.encode("ascii")
             entries.append(b"".join((prefix, address, body, suffix)))
-    return _bundle("searchset", page.total, links, entries)
+    return _bundle("searchset", page.total, urls, entries)
 
 
 def history_bundle(base_url: str, type: str, id: str, page: HistoryPage, count: int) -> bytes:

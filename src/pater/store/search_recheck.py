@@ -2,8 +2,8 @@
 
 A token is a 64-bit hash. When another value had the same hash, the value asked for would not stand
 in the body; so looking for its bytes there (below a microsecond) settles nearly every hit, and
-only what it cannot settle is parsed and compared. Texts are kept normalised and cut: `:exact`,
-`:contains` and texts longer than the cut are always compared with the body.
+only what it cannot settle is parsed and compared. Texts are kept normalised and cut: `:exact` and
+texts longer than the cut are always compared with the body.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ class Recheck:
         ]
         # Several moments of a Timing make one span in the date columns.
         self._dates = [c for c in conditions if c.kind == "date" and c.modifier is None]
-        self.approximate = [condition for condition in conditions if _is_cut(condition)]
+        self.approximate = [condition for condition in conditions if is_cut(condition)]
         """Conditions that the index answers with more than the truth."""
 
     def holds(self, stored: Stored) -> bool:
@@ -76,10 +76,11 @@ def _literals(condition: Condition) -> list[bytes]:
     return [text.encode(errors="replace") for text in found]
 
 
-def _is_cut(condition: Condition) -> bool:
+def is_cut(condition: Condition) -> bool:
+    """Whether the string index may give more than what meets a condition."""
     if condition.kind != "string" or condition.modifier == "missing":
         return False
-    return condition.modifier in ("exact", "contains") or any(
+    return condition.modifier == "exact" or any(
         isinstance(term, StringTerm) and len(normalise(term.text)) > STRING_LENGTH
         for term in condition.values
     )

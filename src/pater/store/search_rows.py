@@ -6,12 +6,24 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from typing import Any, cast
 
+import asyncpg
+
 from pater.fhir.json import parse
 from pater.fhir.search_index import index_values
 from pater.fhir.search_values import IndexValues
 from pater.store.body import BodyCodec
 from pater.store.database import Connection, Database, Record
 from pater.store.read import Stored, to_stored
+from pater.store.search_errors import too_costly
+
+BEGIN = (
+    "begin isolation level repeatable read read only;"
+    # How common a code is decides between the GIN index and a walk by date. A generic plan does
+    # not know the code, so each search is planned for its own values.
+    " set local plan_cache_mode = force_custom_plan;"
+    # A condition that hardly anything meets may walk a whole type: not for ever.
+    " set local statement_timeout = '10s'"
+)
 
 
 class Reader:
@@ -22,8 +34,11 @@ class Reader:
         self._connection = connection
 
     async def fetch(self, sql: str, *args: Any) -> list[Record]:
-        """All rows of a query."""
-        return list(await self._connection.fetch(sql, *args))
+        """All rows of a query; SearchError when it takes longer than one search may."""
+        try:
+            return list(await self._connection.fetch(sql, *args))
+        except asyncpg.QueryCanceledError as error:
+            raise too_costly("this search takes too long: narrow it") from error
 
     async def stored(self, rows: Sequence[Record]) -> list[Stored]:
         """Rows with the columns of `read.COLUMNS` as resources, order kept."""
@@ -35,11 +50,12 @@ class Reader:
 @asynccontextmanager
 async def open_reader(db: Database) -> AsyncIterator[Reader]:
     """A reader on one snapshot: matches, total and included resources agree with each other."""
-    async with db.transaction(read_only_snapshot=True) as connection:
-        # How common a code is decides between the GIN index and a walk by date. A generic plan
-        # does not know the code, so each search is planned for its own values.
-        await connection.execute("set local plan_cache_mode = force_custom_plan")
-        yield Reader(db.bodies, connection)
+    async with db.connection() as connection:
+        await connection.execute(BEGIN)
+        try:
+            yield Reader(db.bodies, connection)
+        finally:
+            await connection.execute("rollback")
 
 
 def indexed(stored: Stored) -> IndexValues:

@@ -1,4 +1,4 @@
-"""Sorting by what no index holds in order (codes, references, URIs): few resources, by their bodies.
+"""Sorting by what no index holds in order: codes, references, URIs, from the bodies of few hits.
 
 Tokens are hashes and have no order. A search that asks for one is sorted in memory when it has at
 most SORT_LIMIT matches, and refused beyond.
@@ -33,7 +33,9 @@ def sorts_by_body(type_: str, sort: Sequence[Sort]) -> bool:
     """Whether a sort key is of a kind that only bodies can tell."""
     parameters = search_parameters(type_)
     return any(
-        key.param in parameters and parameters[key.param].type in ("token", "reference", "uri")
+        key.param != "_id"
+        and key.param in parameters
+        and parameters[key.param].type in ("token", "reference", "uri")
         for key in sort
     )
 
@@ -49,9 +51,9 @@ def in_order(hits: list[Placed], sort: Sequence[Sort]) -> list[Placed]:
     hits = sorted(hits, key=lambda hit: hit.place.rid)
     for number, key in reversed(list(enumerate(sort))):
         if key.descending:
-            hits.sort(key=lambda hit: _least_missing(hit.place.values[number]), reverse=True)  # noqa: B023
+            hits.sort(key=lambda hit: _least_missing(hit.place.values[number]), reverse=True)
         else:
-            hits.sort(key=lambda hit: _last_missing(hit.place.values[number]))  # noqa: B023
+            hits.sort(key=lambda hit: _last_missing(hit.place.values[number]))
     return hits
 
 

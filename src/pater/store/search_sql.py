@@ -183,7 +183,9 @@ def prefix_end(text: str) -> str | None:
 
 def _string(term: StringTerm, modifier: str | None, args: Args, side: str) -> str:
     # `:exact` compares the normalised text here and the true one on the hit (see search_recheck).
-    text = storable(normalise(term.text)[:STRING_LENGTH])
+    text = normalise(term.text)[:STRING_LENGTH]
+    if text != storable(text):
+        return FALSE
     if modifier == "exact":
         return f"{side}.value = {args.add(text, 'text')}"
     if modifier == "contains":

@@ -21,6 +21,7 @@ from pater.fhir.search_query import Chain, Condition, ReferenceTerm
 from pater.store.database import Record
 from pater.store.read import COLUMNS
 from pater.store.search_errors import too_costly
+from pater.store.search_recheck import Recheck, is_cut
 from pater.store.search_rows import Reader, indexed
 from pater.store.search_sql import FALSE, Args, condition_hashes, condition_sql
 from pater.store.tokens import present_hash, reference_hash
@@ -114,17 +115,27 @@ async def build_where(
     return where
 
 
-async def find(
-    reader: Reader, scope: Scope, chain: Chain, columns: str, limit: int
-) -> list[Record]:
-    """Columns (a constant) of up to `limit` resources that a chain's far end means, unordered."""
+async def find(reader: Reader, scope: Scope, chain: Chain, columns: str) -> list[Record]:
+    """Columns (a constant) of the resources that a chain's far end means, unordered.
+
+    When there are more than CHAIN_LIMIT, one more than that comes back.
+    """
     args = Args()
     where = await build_where(reader, scope, chain.type, (chain.condition,), args, "r")
     if where.empty:
         return []
     text = where.text(chain.type, args, "r")
-    sql = f"select {columns} from resource r where {text} limit {args.add(limit, 'int')}"  # noqa: S608
-    return await reader.fetch(sql, *args.values)
+    cut = is_cut(chain.condition)
+    sql = (
+        f"select {ROW if cut else columns} from resource r where {text}"  # noqa: S608
+        f" limit {args.add(CHAIN_LIMIT + 1, 'int')}"
+    )
+    rows = await reader.fetch(sql, *args.values)
+    if not cut or len(rows) > CHAIN_LIMIT:
+        return rows
+    recheck = Recheck((chain.condition,))
+    stored = await reader.stored(rows)
+    return [row for row, each in zip(rows, stored, strict=True) if recheck.holds(each)]
 
 
 def _single_hash(type_: str, condition: Condition) -> list[int]:
@@ -171,14 +182,14 @@ async def _chain(
     either: list[str] = []
     for chain in condition.chain:
         owner = chain.type == "Patient" and condition.param in owner_params(type_)
-        rows = await find(reader, scope, chain, "r.id, r.person", CHAIN_LIMIT + 1)
+        rows = await find(reader, scope, chain, "r.id, r.person")
         if len(rows) <= CHAIN_LIMIT:
             hashes += [reference_hash(type_, condition.param, chain.type, r["id"]) for r in rows]
             if owner and persons is not None:
                 persons.update(r["person"] for r in rows)
             elif rows:
                 persons = None
-        elif owner:
+        elif owner and not is_cut(chain.condition):
             joined = await _same_person(reader, scope, chain, args, row)
             either.append(_and(_names_patient(type_, condition.param, args, row), joined))
             persons = None
@@ -204,12 +215,13 @@ async def _has(
     """
     either: list[str] = []
     for chain in condition.chain:
-        if type_ == "Patient" and condition.param in owner_params(chain.type):
+        owner = type_ == "Patient" and condition.param in owner_params(chain.type)
+        if owner and not is_cut(chain.condition):
             either.append(
                 await _same_person(reader, scope, chain, args, row, param=condition.param)
             )
             continue
-        rows = await find(reader, scope, chain, ROW, CHAIN_LIMIT + 1)
+        rows = await find(reader, scope, chain, ROW)
         if len(rows) > CHAIN_LIMIT:
             raise too_costly(
                 f"_has over {chain.type}:{condition.param} means more than {CHAIN_LIMIT}"

@@ -324,19 +324,17 @@ async def _write(connection: Connection, plan: _Plan) -> None:
         await connection.execute(_UPDATE, *_columns(plan.changed))
     if plan.fresh:
         await connection.execute(_INSERT, *_columns(plan.fresh))
-    rows = plan.fresh + plan.changed
-    for sql, width, values_of in (
-        (_STRINGS, 2, lambda indexed: indexed.strings),
-        (_DATES, 3, lambda indexed: indexed.dates),
-        (_NUMBERS, 4, lambda indexed: indexed.numbers),
-    ):
-        found = [
-            (row.indexed.put.person, row.rid, row.indexed.type_number, *value)
-            for row in rows
-            for value in values_of(row.indexed)
-        ]
+    strings: list[tuple[Any, ...]] = []
+    dates: list[tuple[Any, ...]] = []
+    numbers: list[tuple[Any, ...]] = []
+    for row in plan.fresh + plan.changed:
+        indexed = row.indexed
+        head = (indexed.put.person, row.rid, indexed.type_number)
+        strings += [(*head, *value) for value in indexed.strings]
+        dates += [(*head, *value) for value in indexed.dates]
+        numbers += [(*head, *value) for value in indexed.numbers]
+    for sql, found in ((_STRINGS, strings), (_DATES, dates), (_NUMBERS, numbers)):
         if found:
-            assert len(found[0]) == width + 3
             await connection.execute(sql, *zip(*found, strict=True))
 
 

@@ -110,7 +110,7 @@ def routes(context: PageContext, services: Services) -> Sequence[BaseRoute]:
     @context.require("clinician")
     async def find(request: Request) -> Response:
         if request.method != "POST":
-            blank = {name: "" for name in _FIELDS} | {"by": "identifier", "kind": "rid"}
+            blank = dict.fromkeys(_FIELDS, "") | {"by": "identifier", "kind": "rid"}
             return show(request, Question(blank, {}), None)
         asked = question(await context.form(request), services.clock().date())
         if asked.errors:

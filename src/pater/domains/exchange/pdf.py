@@ -8,6 +8,7 @@ from datetime import datetime
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, Final
+from zoneinfo import ZoneInfo
 
 import orjson
 import typst
@@ -16,20 +17,21 @@ from pater.domains.exchange.view import DocumentView, Section
 from pater.domains.exchange.view_narrative import blocks
 from pater.terminology.names import Language
 
+_CZECH_TIME: Final = ZoneInfo("Europe/Prague")
 _TEMPLATES: Final = Path(__file__).resolve().parent / "templates"
 
 
 def document_pdf(view: DocumentView, lang: Language, generated_at: datetime) -> bytes:
     """The document as PDF/A-2a and PDF/UA-1 with page numbers, patient and document on each page.
 
-    `lang` is the language of the fixed words (that of the view); `generated_at` is printed in its
-    own zone and must carry one. The same input gives the same bytes.
+    `lang` is the language of the fixed words (that of the view); `generated_at` must carry a
+    zone and is printed in Czech time. The same input gives the same bytes.
     """
     if generated_at.tzinfo is None:
         raise ValueError("generated_at needs a time zone")
     data: dict[str, Any] = {field.name: getattr(view, field.name) for field in fields(view)}
     data["sections"] = [_section(section) for section in view.sections]
-    data["printed_at"] = _moment(generated_at, lang)
+    data["printed_at"] = _moment(generated_at.astimezone(_CZECH_TIME), lang)
     data["words"] = dict(view.words)
     return compile_pdf("document.typ", data, generated_at)
 

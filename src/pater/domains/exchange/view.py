@@ -117,7 +117,7 @@ def _person(wording: Wording, patient: Json, at: str) -> PatientView:
     contacts = (
         text(one.get("value"))
         for one in items(patient.get("telecom"))
-        if one.get("system") in {"phone", "email"}
+        if text(one.get("system")) in {"phone", "email"}
     )
     birth = text(patient.get("birthDate"))
     return PatientView(
@@ -282,6 +282,6 @@ def _further(wording: Wording, seen: set[int]) -> list[Json]:
         for position, resource in enumerate(index.entries)
         if position not in seen
         and resource.get("resourceType") != "Composition"
-        and not (resource.get("resourceType") in _SUPPORT and position in referenced)
+        and not (text(resource.get("resourceType")) in _SUPPORT and position in referenced)
         and resource.get("resourceType") != "Binary"
     ]

@@ -162,11 +162,10 @@ def _limits(resource: Json, quantity: Json) -> tuple[Decimal | None, Decimal | N
     sides = []
     for side in ("low", "high"):
         limit = obj(ranges[0].get(side))
-        same = (limit.get("code") or limit.get("unit")) in {
-            quantity.get("code"),
-            quantity.get("unit"),
-        }
-        sides.append(decimal_of(limit.get("value")) if same or not limit.get("code") else None)
+        unit = text(limit.get("code")) or text(limit.get("unit"))
+        # A limit in another unit must never judge a value.
+        same = not unit or unit in {text(quantity.get("code")), text(quantity.get("unit"))}
+        sides.append(decimal_of(limit.get("value")) if same else None)
     return sides[0], sides[1]
 
 

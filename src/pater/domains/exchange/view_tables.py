@@ -50,11 +50,13 @@ def tables(wording: Wording, resources: Iterable[Json], seen: set[int]) -> tuple
     for kind, group in grouped.items():
         if kind == "Observation":
             # A member listed beside its group is told once: under the group.
-            heads = [one for one in group if wording.index.position(one) not in members] or group
-            told: set[int] = {wording.index.position(one) for one in heads}
-            rows = [
-                row for one in heads for row in observation.observation_rows(wording, one, 0, told)
-            ]
+            told: set[int] = set()
+            rows = []
+            for one in sorted(group, key=lambda one: wording.index.position(one) in members):
+                position = wording.index.position(one)
+                if position < 0 or position not in told:
+                    told.add(position)
+                    rows += observation.observation_rows(wording, one, 0, told)
             seen |= told
             columns = observation.COLUMNS
         else:

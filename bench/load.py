@@ -1,0 +1,278 @@
+"""The load client: a process of its own that keeps some connections busy and times every answer.
+
+A closed loop: each connection sends its next request when its last answer is in. Requests are
+encoded before the clock starts, and answers are hardly looked at while it runs. Talks to
+127.0.0.1 only. Job and outcome go through standard input and output.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import os
+import pickle
+import resource
+import subprocess
+import sys
+import time
+from array import array
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import uvloop
+
+from bench.http import HttpError, Response, ResponseParser
+from bench.machine import busy_time, tree_time
+
+_PATIENCE = 60.0  # seconds that the last answers may take
+_MOST_FAILURES = 200
+_ROOT = Path(__file__).resolve().parents[1]
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """What to send: in order, again from the start when `cycle`, for `seconds` after a warm-up."""
+
+    port: int
+    requests: Sequence[bytes]
+    seconds: float
+    warmup: float = 1.0
+    connections: int = 8
+    cycle: bool = True
+    good: frozenset[int] = frozenset({200})
+    server: int = 0  # the process whose tree is charged
+    keep_heads: bool = False
+
+
+@dataclass(slots=True)
+class Outcome:
+    """What one timed section gave; times in seconds, `latencies` in nanoseconds."""
+
+    done: int = 0
+    errors: dict[str, int] = field(default_factory=dict)
+    first_error: str = ""
+    seconds: float = 0.0
+    latencies: array[int] = field(default_factory=lambda: array("Q"))
+    body_bytes: int = 0
+    client_cpu: float = 0.0
+    program_cpu: float = 0.0
+    database_cpu: float = 0.0
+    others: float = 0.0  # share of the machine that neither we nor the server used
+    warmed: int = 0  # requests that were sent before the clock started
+    heads: list[tuple[int, bytes]] = field(default_factory=list)  # of good answers, warm-up too
+
+
+class _Load:
+    """The state that the connections share."""
+
+    def __init__(self, job: Job) -> None:
+        self.job = job
+        self.outcome = Outcome()
+        self.errors: Counter[str] = Counter()
+        self.position = 0
+        self.end = 0.0
+        self.active = 0
+        self.quiet = asyncio.Event()
+
+    def take(self) -> int | None:
+        """The number of the next request, or None when it is time to stop."""
+        number = self.position
+        if time.perf_counter() >= self.end or sum(self.errors.values()) >= _MOST_FAILURES:
+            return None
+        if number >= len(self.job.requests):
+            if not self.job.cycle:
+                return None
+            number = self.position = 0
+        self.position += 1
+        return number
+
+    def came(self, number: int, response: Response, nanoseconds: int) -> None:
+        """Notes an answer."""
+        outcome = self.outcome
+        outcome.latencies.append(nanoseconds)
+        outcome.body_bytes += len(response.body)
+        if response.status not in self.job.good:
+            self.failed(str(response.status), response.body[:500].decode("utf-8", "replace"))
+        elif self.job.keep_heads:
+            outcome.heads.append((number, response.head))
+
+    def failed(self, kind: str, text: str) -> None:
+        """Notes a failure."""
+        self.errors[kind] += 1
+        self.outcome.first_error = self.outcome.first_error or text
+
+    def rests(self) -> None:
+        """Notes that a connection has nothing more to send."""
+        self.active -= 1
+        if self.active == 0:
+            self.quiet.set()
+
+
+class _Connection(asyncio.Protocol):
+    """One connection that is always either waiting for one answer or resting."""
+
+    def __init__(self, load: _Load) -> None:
+        self._load = load
+        self._parser = ResponseParser()
+        self._transport: Any = None
+        self._number: int | None = None
+        self._started = 0
+        self.open = False
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._transport, self.open = transport, True
+
+    def go(self) -> None:
+        """Sends the next request, or rests."""
+        self._number = number = self._load.take()
+        if number is None:
+            self._load.rests()
+            return
+        request = self._load.job.requests[number]
+        self._started = time.perf_counter_ns()
+        self._transport.write(request)
+
+    def data_received(self, data: bytes) -> None:
+        try:
+            response = self._parser.feed(data)
+        except HttpError as error:
+            self._load.failed("protocol", str(error))
+            self._transport.abort()
+            return
+        if response is not None:
+            self._answered(response)
+
+    def _answered(self, response: Response) -> None:
+        number, self._number = self._number, None
+        if number is None:
+            self._load.failed("protocol", "an answer that nobody asked for")
+            self._transport.abort()
+            return
+        self._load.came(number, response, time.perf_counter_ns() - self._started)
+        if response.keep_alive:
+            self.go()
+        else:
+            self._transport.close()
+            self.open = False
+            _reconnect(self._load)
+
+    def connection_lost(self, error: Exception | None) -> None:
+        was, self.open = self.open, False
+        if self._number is None:
+            return
+        response = self._parser.eof()
+        if response is not None:
+            self._load.came(self._number, response, time.perf_counter_ns() - self._started)
+        elif was:
+            self._load.failed("closed", str(error or "the server closed the connection"))
+        self._number = None
+        _reconnect(self._load)
+
+    def close(self) -> None:
+        """Ends the connection."""
+        self.open = False
+        self._transport.close()
+
+
+def _reconnect(load: _Load) -> None:
+    """Opens another connection in the place of one that ended."""
+
+    def opened(task: asyncio.Task[_Connection]) -> None:
+        if task.exception() is not None:
+            load.failed("refused", str(task.exception()))
+            load.rests()
+        else:
+            task.result().go()
+
+    asyncio.get_running_loop().create_task(_connect(load)).add_done_callback(opened)
+
+
+async def _connect(load: _Load) -> _Connection:
+    loop = asyncio.get_running_loop()
+    _, connection = await loop.create_connection(
+        lambda: _Connection(load), "127.0.0.1", load.job.port
+    )
+    return connection
+
+
+async def _phase(load: _Load, connections: list[_Connection], seconds: float) -> list[_Connection]:
+    """Keeps all connections busy for a time, then waits until all rest."""
+    for place, one in enumerate(connections):
+        if not one.open:
+            connections[place] = await _connect(load)
+    load.quiet.clear()
+    load.active = len(connections)
+    load.end = time.perf_counter() + seconds
+    for one in connections:
+        one.go()
+    async with asyncio.timeout(seconds + _PATIENCE):
+        await load.quiet.wait()
+    return connections
+
+
+def _own_time() -> float:
+    used = resource.getrusage(resource.RUSAGE_SELF)
+    return used.ru_utime + used.ru_stime
+
+
+async def send(job: Job) -> Outcome:
+    """Warms up, then measures. Raises TimeoutError when answers stay out."""
+    load = _Load(job)
+    connections = [await _connect(load) for _ in range(job.connections)]
+    if job.warmup:
+        connections = await _phase(load, connections, job.warmup)
+    warm = load.outcome
+    load.outcome = outcome = Outcome(warmed=len(warm.latencies), heads=warm.heads)
+    load.errors.clear()
+    gc.collect()
+    gc.disable()
+    try:
+        before, busy, own = tree_time(job.server), busy_time(), _own_time()
+        started = time.perf_counter()
+        connections = await _phase(load, connections, job.seconds)
+        outcome.seconds = time.perf_counter() - started
+        outcome.client_cpu = _own_time() - own
+        after, busy = tree_time(job.server), busy_time() - busy
+    finally:
+        gc.enable()
+    outcome.program_cpu = after.program - before.program
+    outcome.database_cpu = after.database - before.database
+    ours = outcome.client_cpu + outcome.program_cpu + outcome.database_cpu
+    outcome.others = max(0.0, busy - ours) / (outcome.seconds * (os.cpu_count() or 1))
+    outcome.errors = dict(load.errors)
+    outcome.done = len(outcome.latencies) - sum(
+        count for kind, count in load.errors.items() if kind.isdigit()
+    )
+    for one in connections:
+        one.close()
+    return outcome
+
+
+def run(job: Job) -> Outcome:
+    """Sends a job from a process of its own."""
+    done = subprocess.run(
+        [sys.executable, "-m", "bench.load"],
+        input=pickle.dumps(job),
+        stdout=subprocess.PIPE,
+        cwd=_ROOT,
+        timeout=job.warmup + job.seconds + 3 * _PATIENCE,
+        check=True,
+    )
+    outcome = pickle.loads(done.stdout)
+    assert isinstance(outcome, Outcome)
+    return outcome
+
+
+def main() -> None:
+    """The process: a job on standard input, its outcome on standard output."""
+    from bench import load  # the classes by their importable name, not as __main__'s
+
+    job = pickle.loads(sys.stdin.buffer.read())
+    sys.stdout.buffer.write(pickle.dumps(uvloop.run(load.send(job))))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,183 @@
+"""Each class of search uses the index that was made for it, on a table large enough to matter.
+
+The plans are asked of PostgreSQL for the very statements that a search sends.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+
+from pater.fhir.definitions import TYPE_NUMBER
+from pater.store.database import Database
+from pater.store.search_rows import Reader
+from pater.store.tokens import (
+    code_hash,
+    param_number,
+    present_hash,
+    reference_hash,
+    system_code_hash,
+)
+from tests.store.search_world import LOINC, RID, ask
+
+PERSONS = 1500
+EACH = 8
+
+
+def _rows() -> Iterator[tuple[Any, ...]]:
+    """Patients with eight Observations each: one common code, one rare one, rising dates."""
+    start = datetime(2026, 1, 1, tzinfo=UTC)
+    patient, observation = TYPE_NUMBER["Patient"], TYPE_NUMBER["Observation"]
+    rid = 0
+
+    def row(person: int, type_: int, id_: str, tokens: list[int]) -> tuple[Any, ...]:
+        at = start + timedelta(minutes=(rid * 7919) % 400_000)
+        moment = start + timedelta(seconds=rid)
+        return (person, type_, id_, rid, 1, moment, "C", False, at, at, tokens, 0, b"")
+
+    for person in range(1, PERSONS + 1):
+        rid += 1
+        yield row(person, patient, f"p{person}", [
+            system_code_hash("Patient", "identifier", RID, str(person)),
+            code_hash("Patient", "gender", "male" if person % 2 else "female"),
+        ])  # fmt: skip
+        for number in range(EACH):
+            rid += 1
+            code = "rare" if rid % 3000 == 0 else ("common" if number % 2 else "other")
+            yield row(person, observation, f"o{rid}", [
+                system_code_hash("Observation", "code", LOINC, code),
+                code_hash("Observation", "status", "final"),
+                present_hash("Observation", "code"),
+                present_hash("Observation", "patient"),
+                reference_hash("Observation", "patient", "Patient", f"p{person}"),
+                reference_hash("Observation", "encounter", "Encounter", f"e{person}"),
+            ])  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+async def large(module_database: Database) -> Database:
+    columns = "person type id rid version updated method deleted date date_end tokens dict body"
+    rows = list(_rows())
+    family = param_number("family")
+    async with module_database.connection() as connection:
+        await connection.copy_records_to_table("resource", records=rows, columns=columns.split())
+        await connection.copy_records_to_table(
+            "string_index",
+            records=[
+                (row[0], row[3], row[1], family, f"f{row[3] % 997:03}")
+                for row in rows
+                if row[1] == TYPE_NUMBER["Patient"]
+            ],
+            columns=["person", "rid", "type", "param", "value"],
+        )
+        onset = param_number("value-date")
+        await connection.copy_records_to_table(
+            "date_index",
+            records=[
+                (row[0], row[3], row[1], onset, row[8], row[8])
+                for row in rows
+                if row[1] == TYPE_NUMBER["Observation"]
+            ],
+            columns=["person", "rid", "type", "param", "low", "high"],
+        )
+        await connection.copy_records_to_table(
+            "number_index",
+            records=[
+                (row[0], row[3], row[1], param_number("value-quantity"), 0, row[3], row[3])
+                for row in rows
+                if row[1] == TYPE_NUMBER["Observation"]
+            ],
+            columns=["person", "rid", "type", "param", "unit", "low", "high"],
+        )
+        await connection.execute("vacuum analyze")
+    return module_database
+
+
+@pytest.fixture
+def plans(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The plan of every statement that a search sends, in order."""
+    seen: list[str] = []
+    fetch = Reader.fetch
+
+    async def explained(self: Reader, sql: str, *args: Any) -> Any:
+        lines = await fetch(self, "explain " + sql, *args)
+        seen.append("\n".join(line[0] for line in lines))
+        return [] if "r.body" in sql else await fetch(self, sql, *args)
+
+    monkeypatch.setattr(Reader, "fetch", explained)
+    return seen
+
+
+PLANS = [
+    # One person's part of the table, whatever else is asked.
+    ("Observation?patient=p7", ["resource_key"], ["resource_person"]),
+    (f"Observation?patient=p7&code={LOINC}|common&date=ge2026-02-01&_sort=-date",
+     ["resource_key"], ["resource_person"]),
+    ("Observation?patient=p7&status:not=final", ["resource_key"], ["resource_person"]),
+    # A chain over the Patient: its token first, then the person.
+    (f"Observation?patient.identifier={RID}|77&_sort=-date",
+     ["resource_tokens"], ["resource_person"]),
+    ("Patient?_id=p7", ["resource_key"]),
+    (f"Patient?identifier={RID}|77", ["resource_tokens"]),
+    (f"Observation?code={LOINC}|rare&_sort=-date", ["resource_tokens"], ["resource_date"]),
+    (f"Observation?code={LOINC}|rare", ["resource_tokens"]),
+    ("Observation?encounter=Encounter/e7", ["resource_tokens"]),
+    # A common code in the order of an index: the walk stops at the first page.
+    (f"Observation?code={LOINC}|common&_sort=-date", ["resource_date"], ["resource_date"]),
+    (f"Observation?code={LOINC}|common", ["resource_updated"]),
+    ("Observation?code:not=nothing", ["resource_updated"]),
+    ("Observation?code:missing=false", ["resource_updated"]),
+    ("Observation", ["resource_updated"]),
+    ("Observation?_sort=_lastUpdated", ["resource_updated"]),
+    ("Observation?_sort=date", ["resource_date"], ["resource_date"]),
+    ("Observation?_sort=-date", ["resource_date"], ["resource_date"]),
+    ("Observation?_sort=_id", ["resource_key"]),
+    ("Observation?date=2026-03-03", ["resource_date"]),
+    ("Observation?date=sa2026-10-03", ["resource_date"]),
+    ("Observation?_lastUpdated=2026-01-01T00:00:05Z", ["resource_updated"]),
+    # The side tables lead, and their rids lead to the resources.
+    ("Patient?family=f50", ["string_index_value", "resource_rid_key"]),
+    ("Patient?family:exact=f500", ["string_index_value", "resource_rid_key"]),
+    ("Observation?value-date=2026-03-03", ["date_index_value", "resource_rid_key"]),
+    ("Observation?value-quantity=50", ["number_index_value", "resource_rid_key"]),
+    ("Patient?_sort=family", ["string_index_value", "resource_rid_key"]),
+    ("Patient?_has:Observation:patient:code=rare", ["resource_tokens"]),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("case", PLANS, ids=lambda case: case[0])
+async def test_the_index_of_each_class_of_search(
+    large: Database, plans: list[str], case: tuple[Any, ...]
+) -> None:
+    query, *steps = case
+    await ask(large, query, count=20)
+    assert len(plans) >= len(steps)
+    for plan, wanted in zip(plans, steps, strict=False):
+        for index in wanted:
+            assert re.search(rf"\b{index}\b", plan), plan
+        assert "Seq Scan" not in plan, plan
+
+
+async def test_nothing_is_sorted_whole_for_a_page_of_a_whole_type(
+    large: Database, plans: list[str]
+) -> None:
+    for query in ("Observation", "Observation?_sort=-date", "Observation?_sort=date",
+                  "Patient?_sort=family", "Patient?_sort=-family"):  # fmt: skip
+        plans.clear()
+        await ask(large, query, count=20)
+        assert not re.search(r"^\s*(->)?\s*Sort\b", plans[0], re.MULTILINE), plans[0]
+
+
+async def test_the_number_of_statements_does_not_grow_with_the_page(
+    large: Database, plans: list[str]
+) -> None:
+    counts = []
+    for size in (1, 50):
+        plans.clear()
+        await ask(large, "Patient?gender=male&_revinclude=Observation:patient", count=size)
+        counts.append(len(plans))
+    assert counts[0] == counts[1]
