@@ -7,7 +7,8 @@ person's identifiers, name and birth date, and the last digits of measured value
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterable, Iterator
 from copy import deepcopy
 from dataclasses import dataclass
 from datetime import date, timedelta
@@ -20,6 +21,7 @@ from pater.domains.exchange.demo_documents import demo_region
 from pater.fhir.json import dumps, parse
 from pater.registers.identifiers import BIRTH_NUMBER, RID, birth_number_for, new_rid
 
+BLOCK: Final = 64
 _UUID: Final = re.compile(rb"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
 _VALUE: Final = re.compile(rb'("valueQuantity":\{"value":)([0-9.]+[1-9])')
 _PRESENTED: Final = "presentedForm"
@@ -59,6 +61,7 @@ def people(count: int, seed: int = 1) -> list[Subject]:
     """So many different persons, always the same ones."""
     random = Random(seed)
     found: dict[str, Subject] = {}
+    taken: set[str] = set()
     while len(found) < count:
         gender = random.choice(("female", "male"))
         born = date(1954, 1, 1) + timedelta(days=random.randrange(70 * 365))
@@ -70,8 +73,9 @@ def people(count: int, seed: int = 1) -> list[Subject]:
             gender,
             born,
         )
-        if all(other.birth_number != one.birth_number for other in found.values()):
-            found.setdefault(one.rid, one)
+        if one.birth_number not in taken and one.rid not in found:
+            found[one.rid] = one
+            taken.add(one.birth_number)
     return list(found.values())
 
 
@@ -141,10 +145,25 @@ def vary(template: Template, subject: Subject, number: int) -> bytes:
     return raw
 
 
-def documents(
-    count: int, subjects: list[Subject], *, with_original: bool, first: int = 0
-) -> Iterator[bytes]:
-    """So many documents, the persons in turn; `first` keeps the numbers of two calls apart."""
+def subject_number(number: int) -> int:
+    """Whom document `number` is about: each person has two, BLOCK documents apart.
+
+    So half of the documents are about somebody new however many are sent, and a person's two are
+    never on their way at the same moment.
+    """
+    return number // (2 * BLOCK) * BLOCK + number % BLOCK
+
+
+def documents(count: int, *, with_original: bool, first: int = 0) -> Iterator[bytes]:
+    """So many documents; `first` (a multiple of 2 * BLOCK) keeps those of two calls apart."""
     choice = templates(with_original=with_original)
+    subjects = people(subject_number(first + count) + BLOCK)
     for number in range(first, first + count):
-        yield vary(choice[number % len(choice)], subjects[number % len(subjects)], number)
+        yield vary(choice[number % len(choice)], subjects[subject_number(number)], number)
+
+
+def about_twice(numbers: Iterable[int]) -> list[Subject]:
+    """The persons whom two of these documents are about."""
+    counted = Counter(map(subject_number, numbers))
+    subjects = people(max(counted, default=0) + 1)
+    return [subjects[one] for one, count in counted.items() if count == 2]

@@ -76,6 +76,7 @@ class _Load:
         self.end = 0.0
         self.active = 0
         self.quiet = asyncio.Event()
+        self.connections: list[_Connection] = []
 
     def take(self) -> int | None:
         """The number of the next request, or None when it is time to stop."""
@@ -114,8 +115,9 @@ class _Load:
 class _Connection(asyncio.Protocol):
     """One connection that is always either waiting for one answer or resting."""
 
-    def __init__(self, load: _Load) -> None:
+    def __init__(self, load: _Load, place: int) -> None:
         self._load = load
+        self._place = place
         self._parser = ResponseParser()
         self._transport: Any = None
         self._number: int | None = None
@@ -140,6 +142,7 @@ class _Connection(asyncio.Protocol):
             response = self._parser.feed(data)
         except HttpError as error:
             self._load.failed("protocol", str(error))
+            self.open = False
             self._transport.abort()
             return
         if response is not None:
@@ -157,7 +160,7 @@ class _Connection(asyncio.Protocol):
         else:
             self._transport.close()
             self.open = False
-            _reconnect(self._load)
+            _reconnect(self._load, self._place)
 
     def connection_lost(self, error: Exception | None) -> None:
         was, self.open = self.open, False
@@ -169,7 +172,7 @@ class _Connection(asyncio.Protocol):
         elif was:
             self._load.failed("closed", str(error or "the server closed the connection"))
         self._number = None
-        _reconnect(self._load)
+        _reconnect(self._load, self._place)
 
     def close(self) -> None:
         """Ends the connection."""
@@ -177,40 +180,39 @@ class _Connection(asyncio.Protocol):
         self._transport.close()
 
 
-def _reconnect(load: _Load) -> None:
+def _reconnect(load: _Load, place: int) -> None:
     """Opens another connection in the place of one that ended."""
 
-    def opened(task: asyncio.Task[_Connection]) -> None:
+    def opened(task: asyncio.Task[None]) -> None:
         if task.exception() is not None:
             load.failed("refused", str(task.exception()))
             load.rests()
         else:
-            task.result().go()
+            load.connections[place].go()
 
-    asyncio.get_running_loop().create_task(_connect(load)).add_done_callback(opened)
+    asyncio.get_running_loop().create_task(_connect(load, place)).add_done_callback(opened)
 
 
-async def _connect(load: _Load) -> _Connection:
+async def _connect(load: _Load, place: int) -> None:
     loop = asyncio.get_running_loop()
     _, connection = await loop.create_connection(
-        lambda: _Connection(load), "127.0.0.1", load.job.port
+        lambda: _Connection(load, place), "127.0.0.1", load.job.port
     )
-    return connection
+    load.connections[place:] = [connection, *load.connections[place + 1 :]]
 
 
-async def _phase(load: _Load, connections: list[_Connection], seconds: float) -> list[_Connection]:
+async def _phase(load: _Load, seconds: float) -> None:
     """Keeps all connections busy for a time, then waits until all rest."""
-    for place, one in enumerate(connections):
-        if not one.open:
-            connections[place] = await _connect(load)
+    for place in range(load.job.connections):
+        if place >= len(load.connections) or not load.connections[place].open:
+            await _connect(load, place)
     load.quiet.clear()
-    load.active = len(connections)
+    load.active = len(load.connections)
     load.end = time.perf_counter() + seconds
-    for one in connections:
+    for one in tuple(load.connections):
         one.go()
     async with asyncio.timeout(seconds + _PATIENCE):
         await load.quiet.wait()
-    return connections
 
 
 def _own_time() -> float:
@@ -221,9 +223,7 @@ def _own_time() -> float:
 async def send(job: Job) -> Outcome:
     """Warms up, then measures. Raises TimeoutError when answers stay out."""
     load = _Load(job)
-    connections = [await _connect(load) for _ in range(job.connections)]
-    if job.warmup:
-        connections = await _phase(load, connections, job.warmup)
+    await _phase(load, job.warmup)
     warm = load.outcome
     load.outcome = outcome = Outcome(warmed=len(warm.latencies), heads=warm.heads)
     load.errors.clear()
@@ -232,7 +232,7 @@ async def send(job: Job) -> Outcome:
     try:
         before, busy, own = tree_time(job.server), busy_time(), _own_time()
         started = time.perf_counter()
-        connections = await _phase(load, connections, job.seconds)
+        await _phase(load, job.seconds)
         outcome.seconds = time.perf_counter() - started
         outcome.client_cpu = _own_time() - own
         after, busy = tree_time(job.server), busy_time() - busy
@@ -246,7 +246,7 @@ async def send(job: Job) -> Outcome:
     outcome.done = len(outcome.latencies) - sum(
         count for kind, count in load.errors.items() if kind.isdigit()
     )
-    for one in connections:
+    for one in load.connections:
         one.close()
     return outcome
 
@@ -254,7 +254,7 @@ async def send(job: Job) -> Outcome:
 def run(job: Job) -> Outcome:
     """Sends a job from a process of its own."""
     done = subprocess.run(
-        [sys.executable, "-m", "bench.load"],
+        [sys.executable, "-c", "from bench.load import main; main()"],
         input=pickle.dumps(job),
         stdout=subprocess.PIPE,
         cwd=_ROOT,
@@ -268,11 +268,5 @@ def run(job: Job) -> Outcome:
 
 def main() -> None:
     """The process: a job on standard input, its outcome on standard output."""
-    from bench import load  # the classes by their importable name, not as __main__'s
-
     job = pickle.loads(sys.stdin.buffer.read())
-    sys.stdout.buffer.write(pickle.dumps(uvloop.run(load.send(job))))
-
-
-if __name__ == "__main__":
-    main()
+    sys.stdout.buffer.write(pickle.dumps(uvloop.run(send(job))))

@@ -15,6 +15,7 @@ from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Mount, Route
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 import pater
 import pater.access
@@ -114,6 +115,16 @@ async def open_house(
         yield House(settings, keys, db, committer, gate, register, services, parts, domains)
 
 
+@dataclass(frozen=True, slots=True)
+class _AtBase:
+    """An application asked at the address it is mounted at, without the slash."""
+
+    app: ASGIApp
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        await self.app({**scope, "path": "/", "root_path": ""}, receive, send)
+
+
 def build(house: House, demo_accounts: DemoAccounts | None = None) -> Starlette:
     """The ASGI application of an open house: API, authorisation, pages, health.
 
@@ -133,6 +144,12 @@ def build(house: House, demo_accounts: DemoAccounts | None = None) -> Starlette:
             version=pater.__version__,
             token_url=settings.base_url + "/oauth/token",
             patient_claims=house.register.claims_of,
+            link_key=house.keys.derived("links"),
+            checks={
+                kind: check
+                for parts in house.parts.values()
+                for kind, check in parts.checks.items()
+            },
         ),
     )
 
@@ -160,9 +177,7 @@ def build(house: House, demo_accounts: DemoAccounts | None = None) -> Starlette:
                 single_use_codes=not settings.demo,
             ),
             clock=now,
-            domains={
-                d.name: DomainFolders(d.templates, d.locale, d.static) for d in house.domains
-            },
+            domains={d.name: DomainFolders(d.templates, d.locale, d.static) for d in house.domains},
             pages=[parts.pages for parts in house.parts.values() if parts.pages],
             demo=settings.demo,
             demo_accounts=demo_accounts,
@@ -181,6 +196,8 @@ def build(house: House, demo_accounts: DemoAccounts | None = None) -> Starlette:
                 tokens=tokens,
                 journal=house.committer.journal_only,
             ),
+            # a batch is posted to the base itself, with or without a slash at its end
+            Route("/fhir", _AtBase(rest), methods=None),
             Mount("/fhir", rest),
             Mount("/", pages),
         ]

@@ -1,4 +1,4 @@
-"""The `pater` command: serve, demonstrate, hand out demonstration tokens, look after the database."""
+"""The `pater` command: serve, demonstrate, hand out tokens, look after the database."""
 
 from __future__ import annotations
 

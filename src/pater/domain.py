@@ -13,6 +13,7 @@ from typing import Any
 from starlette.routing import BaseRoute
 
 from pater.access.caller import Caller
+from pater.fhir.issues import Issue
 from pater.records.gate import Gate
 from pater.store.database import Database
 from pater.store.feed import FeedEvent
@@ -28,6 +29,9 @@ class Answer:
     body: bytes = b""
     headers: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
 
+
+# what `$validate` reports of a resource beside the rules of R4
+Check = Callable[[dict[str, Any]], Sequence[Issue]]
 
 # (caller, parsed resource, bytes as received, Prefer return value) -> answer; None = not for me
 CreateHandler = Callable[[Caller, dict[str, Any], bytes, str], Awaitable[Answer | None]]
@@ -77,6 +81,7 @@ class Parts:
     """The working parts of a domain."""
 
     creates: Mapping[str, CreateHandler] = field(default_factory=lambda: MappingProxyType({}))
+    checks: Mapping[str, Check] = field(default_factory=lambda: MappingProxyType({}))
     listeners: Sequence[Listener] = ()
     # given the page context of the web shell, the domain's pages
     pages: Callable[[Any], Sequence[BaseRoute]] | None = None

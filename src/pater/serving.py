@@ -26,7 +26,6 @@ from pater.store.embedded_host import EmbeddedError, check_reachable, server_use
 from pater.store.migrate import migrate
 from pater.web.pages import DemoAccount
 
-
 # Holds the address of the embedded database while it runs, for commands beside it.
 RUNNING: Final = "running"
 
@@ -184,7 +183,7 @@ class _Server(uvicorn.Server):
 
 
 def configure_logging(level: str) -> None:
-    """Structured lines on standard error, without personal data: nobody logs a request's content."""
+    """Structured lines on standard error, without personal data: no content of requests."""
     number = logging.getLevelNamesMapping().get(level.upper(), logging.INFO)
     logging.basicConfig(level=number, format="%(levelname)s %(name)s %(message)s")
     structlog.configure(

@@ -8,8 +8,15 @@ from pypdf import PdfReader
 
 from pater.domains.exchange.demo_builder import build
 from pater.domains.exchange.demo_documents import demo_region, reports
-from pater.domains.exchange.document import replaced_identifiers
+from pater.domains.exchange.document import (
+    entries_of,
+    identifier_issues,
+    reference_issues,
+    replaced_identifiers,
+    structure_issues,
+)
 from pater.domains.exchange.view import attachment_bytes, document_view
+from pater.fhir.issues import has_errors
 from pater.fhir.validation import validate
 from pater.registers.identifiers import check, check_rid
 
@@ -28,8 +35,16 @@ def rid_of(document: dict[str, Any]) -> str:
 
 def test_every_document_is_valid_fhir() -> None:
     for document in bundles():
-        found = [issue for issue in validate(document) if issue.severity in {"error", "fatal"}]
+        found = [issue for issue in validate(document) if has_errors([issue])]
         assert found == []
+
+
+def test_every_document_passes_the_strict_rules_of_the_intake() -> None:
+    for document in bundles():
+        entries = entries_of(document)
+        assert structure_issues(document) == []
+        assert reference_issues(entries) == []
+        assert not has_errors(identifier_issues(entries, strict=True))
 
 
 def test_every_reference_is_to_an_entry() -> None:

@@ -14,7 +14,7 @@ from pater.fhir.definitions import search_parameters
 from tests.rest.world import BASE, LOADER, World, observation
 
 SETTINGS = settings(
-    max_examples=120, deadline=None, suppress_health_check=list(HealthCheck), database=None
+    max_examples=60, deadline=None, suppress_health_check=list(HealthCheck), database=None
 )
 
 TYPES = st.sampled_from(["Patient", "Observation", "Bundle", "AuditEvent", "Organization", "Nope"])

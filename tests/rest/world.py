@@ -80,7 +80,8 @@ class World:
     committer: Committer
     gate: Gate
     tokens: Tokens
-    app: Any
+    app: Any  # as it stands when it is mounted at /fhir
+    bare: Any
     http: httpx.AsyncClient
     clock: Clock
 
@@ -174,7 +175,7 @@ async def world(db: Database, clock: Clock, **config: Any) -> AsyncIterator[Worl
 
     transport = httpx.ASGITransport(app=mounted)
     async with httpx.AsyncClient(transport=transport) as http:
-        yield World(db, committer, gate, tokens, mounted, http, clock)
+        yield World(db, committer, gate, tokens, mounted, app, http, clock)
     await committer.stop()
 
 

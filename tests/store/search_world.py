@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from urllib.parse import parse_qsl
@@ -141,6 +140,3 @@ async def ask(
 async def ids(db: Database, query: str, scope: Scope = EVERYBODY) -> list[str]:
     """The ids of all matches, in order."""
     return [each.id for each in (await ask(db, query, scope)).matches]
-
-
-Ids = Callable[..., Any]

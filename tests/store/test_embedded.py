@@ -100,15 +100,14 @@ async def test_a_folder_in_use_is_refused(folder: Path) -> None:
 
 
 async def test_a_server_left_behind_by_a_killed_program_is_replaced(folder: Path) -> None:
-    child = subprocess.Popen(
-        [sys.executable, "-c", CHILD, str(folder)], stdout=subprocess.PIPE, text=True
+    child = await asyncio.create_subprocess_exec(
+        sys.executable, "-c", CHILD, str(folder), stdout=subprocess.PIPE
     )
     assert child.stdout is not None
-    with child.stdout:
-        dsn, pid = child.stdout.readline().split()
+    dsn, pid = (await child.stdout.readline()).decode().split()
     await ask(dsn, "create table kept as select 1 as n")
     child.kill()
-    child.wait()
+    await child.wait()
     assert alive(int(pid))
     with EmbeddedPostgres(folder) as server:
         assert not alive(int(pid))
@@ -254,18 +253,24 @@ async def test_killing_the_server_under_load_loses_no_acknowledged_commit(folder
             await migrate(db, [])
             committer = Committer(db, lambda: datetime.now(UTC))
 
-            async def write(committer: Committer, name: str) -> None:
+            enough = asyncio.Event()
+            goal = len(acknowledged) + 100
+
+            async def write(
+                committer: Committer, name: str, goal: int, enough: asyncio.Event
+            ) -> None:
                 for number in range(10_000):
                     id = f"{name}-{number}"
                     await committer.commit(WriteSet(puts=[put(id)]))
                     acknowledged.append(id)
+                    if len(acknowledged) >= goal:
+                        enough.set()
 
             writers = [
-                asyncio.create_task(write(committer, f"r{round}w{number}")) for number in range(8)
+                asyncio.create_task(write(committer, f"r{round}w{number}", goal, enough))
+                for number in range(8)
             ]
-            goal = len(acknowledged) + 100
-            while len(acknowledged) < goal:
-                await asyncio.sleep(0.01)
+            await asyncio.wait_for(enough.wait(), 60)
             assert server.pid is not None
             os.kill(server.pid, signal.SIGKILL)
             ends = await asyncio.gather(*writers, return_exceptions=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from datetime import timedelta
 from pathlib import Path
 
@@ -17,12 +18,18 @@ from pater.store.database import Database
 from pater.store.feed import FeedEvent, advance, read_feed, run_listener
 from pater.store.journal import read_entry, read_journal
 from pater.store.migrate import MigrationError, Migrations, ensure_partitions, migrate
+from pater.store.read import _READ as READ
+from pater.store.read import _READ_MANY as READ_MANY
 from pater.store.read import read, read_many
 from pater.store.write import Committer, Put, WriteSet
+from pater.store.write_batch import _ARCHIVE as ARCHIVE
+from pater.store.write_batch import _FORGET as FORGET
+from pater.store.write_batch import _LEAVE as LEAVE
+from pater.store.write_batch import _LOCK_ROWS as LOCK_ROWS
+from pater.store.write_batch import _UPDATE as UPDATE
 
 from ..conftest import Clock
-from .makers import entry, put
-
+from .makers import entry, patient, put
 
 # Migrations
 
@@ -242,3 +249,32 @@ def test_the_forms_of_a_token() -> None:
 def test_claim_keys_keep_their_parts_apart() -> None:
     assert tokens.claim_key("a", "b", "c") != tokens.claim_key("a", "bc", "")
     assert len(tokens.claim_key("a")) == 16
+
+
+# Plans
+
+
+def _deceased(number: int) -> Put:
+    resource = patient() | {"deceasedDateTime": "2020-01-01"}
+    return Put("Patient", f"p{number}", number, resource)
+
+
+async def test_writing_and_reading_by_address_never_scan(database: Database, clock: Clock) -> None:
+    committer = Committer(database, clock)
+    # A generic plan made while the tables are empty is kept by a connection as they grow.
+    for filled in (False, True):
+        if filled:
+            for _ in range(2):
+                await committer.commit(WriteSet(puts=[put(f"o{n}") for n in range(1500)]))
+                await committer.commit(WriteSet(puts=[_deceased(n) for n in range(1500)]))
+            await database.execute("analyze")
+        for sql in (LOCK_ROWS, ARCHIVE, LEAVE, UPDATE, *FORGET, READ, READ_MANY):
+            async with database.transaction() as connection:
+                await connection.execute("set local plan_cache_mode = force_generic_plan")
+                await connection.execute(f"prepare q as {sql}")
+                marks = max(int(number) for number in re.findall(r"\$(\d+)", sql))
+                nulls = ", ".join(["null"] * marks)
+                rows = await connection.fetch(f"explain execute q({nulls})")
+                await connection.execute("deallocate q")
+            plan = "\n".join(row[0] for row in rows)
+            assert "Seq Scan" not in plan, plan

@@ -183,7 +183,7 @@ async def test_the_index_answers_as_the_resources_themselves_do(
         ("Patient?_has:Observation:patient:encounter.class=AMB", {"p2", "p4", "p6"}),
         ("Observation?patient.family:exact=Novák&status=amended", {"o1-0"}),
         ("Observation?patient.family:exact=novák", set()),
-        ("Observation?patient.family:contains=OVÁ&status=amended", {"o2-0"}),
+        ("Observation?patient.family:contains=OVÁ&status=amended", {"o1-0", "o2-0", "o3-0"}),
         ("Patient?_has:Condition:patient:asserter.family:exact=Lékařová&_id=p1", {"p1"}),
         ("Observation?patient._id=p5&status=amended", {"o5-0"}),
     ],
@@ -344,7 +344,7 @@ async def test_a_hit_by_a_colliding_hash_is_dropped(database: Database) -> None:
 
 
 async def test_a_value_that_stands_otherwise_in_the_body_is_found(database: Database) -> None:
-    raw = b'{"resourceType": "Patient", "id": "x", "gender": "m\\u0061le", "deceasedDateTime": "2020"}'
+    raw = b'{"resourceType":"Patient","id":"x","gender":"m\\u0061le","deceasedDateTime":"2020"}'
     put = Put("Patient", "x", 1, orjson.loads(raw), raw=raw)
     committer = Committer(database, lambda: datetime.now(UTC))
     await committer.commit(WriteSet([put]))

@@ -15,7 +15,6 @@ import pytest
 from tests.system.running import Running
 
 
-
 @contextmanager
 def scratch() -> Iterator[Path]:
     """A temporary folder that the database's own user may enter."""

@@ -12,6 +12,7 @@ from typing import Any
 from pater.registers.identifiers import RID, new_rid
 
 Resource = dict[str, Any]
+XHTML = "http://www.w3.org/1999/xhtml"
 DISCHARGE = {"coding": [{"system": "http://loinc.org", "code": "34105-7"}]}
 
 
@@ -53,7 +54,7 @@ def discharge(
                     "code": {"coding": [{"system": "http://loinc.org", "code": "8648-8"}]},
                     "text": {
                         "status": "additional",
-                        "div": '<div xmlns="http://www.w3.org/1999/xhtml"><p>Bez komplikací.</p></div>',
+                        "div": f'<div xmlns="{XHTML}"><p>Bez komplikací.</p></div>',
                     },
                     "entry": [ref("d"), ref("x")],
                 }

@@ -101,7 +101,13 @@ def test_unknown_things_of_the_api(client: Clients) -> None:
 
 @pytest.mark.parametrize(
     "name",
-    ["Robert'); drop table resource;--", "<script>alert(1)</script>", '"><img src=x>', "%_\\", "🦴"],
+    [
+        "Robert'); drop table resource;--",
+        "<script>alert(1)</script>",
+        '"><img src=x>',
+        "%_\\",
+        "🦴",
+    ],
 )
 def test_names_that_look_like_code_are_only_names(client: Clients, name: str) -> None:
     report = discharge(family=name)

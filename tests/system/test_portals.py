@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import re
 from collections.abc import AsyncIterator
@@ -58,7 +59,7 @@ class Reader:
         async with self.page.expect_download() as waiting:
             await self.page.get_by_role("link", name=name).first.click()
         path = await (await waiting.value).path()
-        return Path(path).read_bytes()
+        return await asyncio.to_thread(Path(path).read_bytes)
 
 
 @pytest.fixture

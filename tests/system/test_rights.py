@@ -102,9 +102,7 @@ def test_the_patient_sees_who_looked_and_why(client: Clients) -> None:
     event = seen[0]
     assert event["outcome"] == "0"
     assert event["recorded"]
-    assert any(
-        c["code"] == "TREAT" for p in event["purposeOfEvent"] for c in p["coding"]
-    )
+    assert any(c["code"] == "TREAT" for p in event["purposeOfEvent"] for c in p["coding"])
     assert any(
         entity.get("what", {}).get("reference", "").startswith(attachment)
         for entity in event["entity"]

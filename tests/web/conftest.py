@@ -19,6 +19,8 @@ import uvicorn
 from tests.web.house import House, house
 
 ROOT = Path(__file__).resolve().parents[2]
+
+
 @pytest.fixture(scope="session", autouse=True)
 def assets() -> None:
     """The style sheets and icons, built when they are not there."""

@@ -35,6 +35,22 @@ TEXTS: dict[str, dict[str, str]] = {
         "cs": "Správce zavádí data.",
         "en": "The administrator loads data.",
     },
+    "own-address": {
+        "cs": "Adresu nového záznamu přiděluje server.",
+        "en": "The server chooses the address of a new record.",
+    },
+    "not-found": {
+        "cs": "Takový záznam tu není.",
+        "en": "There is no such record.",
+    },
+    "deleted": {
+        "cs": "Záznam byl smazán.",
+        "en": "The record was deleted.",
+    },
+    "invalid": {
+        "cs": "Dokument neprošel kontrolou a nebyl přijat.",
+        "en": "The document failed its checks and was not taken in.",
+    },
     "no-role": {
         "cs": "Role volajícího nedává k tomuto žádné právo.",
         "en": "The caller's role gives no right to this.",

@@ -22,12 +22,12 @@ class Change:
 
     method 'create': `id` None = a new one; a given id must not exist, and when it is a version-4
     UUID it was made for this change just now (nobody looks whether it is taken). 'update': makes
-    what is absent (FHIR R4 3.1.0.4.1) only for the loader or when `derived`. 'delete': nothing happens
-    when it is absent. `if_match` is the version that must be the current one (0: it must not
-    exist). `raw` are bytes to store exactly as they are, `resource` still being what is indexed.
-    `person` is the compartment when the caller of the gate knows it (a register, a document);
-    None = found through the Patient that the resource refers to. `derived` marks what Páteř
-    itself writes because of another change of the same commit, which alone the policy judges.
+    what is absent (FHIR R4 3.1.0.4.1) only for the loader or when `derived`. 'delete': nothing
+    happens when it is absent. `if_match` is the version that must be the current one (0: it must
+    not exist). `raw` are bytes to store exactly as they are, `resource` still being what is
+    indexed. `person` is the compartment when the caller of the gate knows it (a register, a
+    document); None = found through the Patient that the resource refers to. `derived` marks what
+    Páteř itself writes because of another change of the same commit, which alone the policy judges.
     `edit`, given instead of `resource`, makes the new version of an update out of the current one
     (which must exist). `path` is where the resource stands in what was sent, for issues.
     `claims_of` gives business keys to be claimed with it.

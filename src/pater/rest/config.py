@@ -80,7 +80,8 @@ class RestConfig:
     `max_body` bounds a request body in bytes, received and (gzip) unpacked. `started` is the date
     of the CapabilityStatement. `patient_claims` gives the business keys of a Patient that is
     written as it is. `link_key` (32 secret bytes, the same in all processes) seals the page links
-    of searches by POST; without it they show their parameters. `checks` are further rules by type for `$validate`.
+    of searches by POST; without it they show their parameters. `checks` are further rules by
+    type for `$validate`.
     """
 
     base_url: str

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -96,7 +96,9 @@ async def train(db: Database, type_name: str, now: datetime) -> int | None:
     if len(rows) < FEWEST_SAMPLES:
         return None
     await db.bodies.ensure(db, {row["dict"] for row in rows})
-    samples = [db.bodies.decompress(row["dict"], row["body"]) for row in rows]
+    samples: list[bytes | bytearray | memoryview] = [
+        db.bodies.decompress(row["dict"], row["body"]) for row in rows
+    ]
     data = await asyncio.to_thread(_train, samples)
     number: int = await db.fetchval(
         "insert into dictionary (type, created, data) values ($1, $2, $3) returning id",
@@ -108,7 +110,7 @@ async def train(db: Database, type_name: str, now: datetime) -> int | None:
     return number
 
 
-def _train(samples: Sequence[bytes]) -> bytes:
+def _train(samples: list[bytes | bytearray | memoryview]) -> bytes:
     # A dictionary a tenth the size of its samples generalises; a larger one only remembers them.
     size = min(DICTIONARY_BYTES, max(4_096, sum(map(len, samples)) // 10))
     return zstandard.train_dictionary(size, samples).as_bytes()

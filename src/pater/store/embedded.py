@@ -123,7 +123,7 @@ class EmbeddedPostgres:
             self._launch(user, program, self._run_dir)
         except OSError as error:
             self.stop()
-            raise _explain(str(error)) from error
+            raise _explain(f"Error: {error}") from error
         except BaseException:
             self.stop()
             raise
@@ -184,7 +184,10 @@ class EmbeddedPostgres:
             pid_file.unlink(missing_ok=True)
             return
         for kind, seconds in ((signal.SIGINT, _STOP_SECONDS), (signal.SIGQUIT, 10.0)):
-            os.kill(pid, kind)
+            try:
+                os.kill(pid, kind)
+            except ProcessLookupError:
+                break  # it ended by itself
             if _wait(lambda: not _runs_in(pid, self._cluster), seconds):
                 break
         else:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
+import asyncpg
 import orjson
 
 from pater.store.database import Connection, Database
@@ -37,6 +39,7 @@ on conflict (listener) do update
 set failures = c.failures + 1, error = excluded.error, updated = excluded.updated
 """
 _BATCH = 100
+_LOG = logging.getLogger(__name__)
 _LONGEST_PAUSE = 300.0
 
 
@@ -100,20 +103,32 @@ async def run_listener(
     """
     failures = 0
     while not stop.is_set():
-        events = await read_feed(db, listener, _BATCH)
+        more = False
         try:
+            events = await read_feed(db, listener, _BATCH)
             for event in events:
                 await handle(event)
                 await advance(db, listener, event)
                 failures = 0
                 if stop.is_set():
                     return
+            more = len(events) == _BATCH
+            failures = 0
         except Exception as error:
             failures += 1
-            await db.execute(_FAILED, listener, type(error).__name__)
-        if failures or len(events) < _BATCH:
+            await _record_failure(db, listener, type(error).__name__)
+        if not more:
             wait = min(pause * 2 ** min(failures, 16), _LONGEST_PAUSE)
             try:
                 await asyncio.wait_for(stop.wait(), wait)
             except TimeoutError:
                 continue
+
+
+async def _record_failure(db: Database, listener: str, kind: str) -> None:
+    _LOG.warning("listener %s failed: %s", listener, kind)
+    try:
+        await db.execute(_FAILED, listener, kind)
+    except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError):
+        # The database itself is away: the log has it, and the next look tries again.
+        _LOG.warning("listener %s: its failure could not be recorded", listener)

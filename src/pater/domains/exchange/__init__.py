@@ -6,10 +6,11 @@ professional portal finds and shows it, the patient portal shows it with everybo
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 
 from pater.domain import Domain, Listener, Parts, Services
-from pater.domains.exchange.intake import Intake
+from pater.domains.exchange.intake import Intake, document_issues
 from pater.domains.exchange.listeners import arrivals
 from pater.domains.exchange.pages import pages
 from pater.registers.patients import PatientRegister
@@ -29,6 +30,7 @@ def build(services: Services) -> Parts:
     intake = Intake(services, register, services.clock)
     return Parts(
         creates={"Bundle": intake.create},
+        checks={"Bundle": partial(document_issues, strict=services.strict_identifiers)},
         listeners=[Listener("exchange.arrivals", arrivals(services))],
         pages=lambda context: pages(context, services),
     )

@@ -131,7 +131,9 @@ def reference_issues(entries: list[Entry]) -> list[Issue]:
     issues: list[Issue] = []
     for entry in entries:
         kind = str(entry.resource.get("resourceType"))
-        owners = {ref.url for ref in patient_references(kind, entry.resource)}
+        owners = {
+            ref.url or f"{ref.type}/{ref.id}" for ref in patient_references(kind, entry.resource)
+        }
         for path, holder in iter_references(entry.resource):
             text = holder["reference"]
             if text.startswith("#") or text in names:

@@ -120,8 +120,11 @@ def by_year(items: Sequence[DocumentItem]) -> list[tuple[int | None, list[Docume
 def patient_item(patient: Resource, rid_system: str) -> PatientItem:
     """A Patient as a hit; of several names the official one."""
     names = list(patient.get("name", ()))
-    names.sort(key=lambda n: ("official", "usual").index(n["use"]) if n.get("use") in
-               ("official", "usual") else 2)
+    names.sort(
+        key=lambda n: (
+            ("official", "usual").index(n["use"]) if n.get("use") in ("official", "usual") else 2
+        )
+    )
     rids = [
         str(i["value"])
         for i in patient.get("identifier", ())

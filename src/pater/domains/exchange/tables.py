@@ -15,8 +15,8 @@ INSERT_DOCUMENT = (
     " values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)"
 )
 _COLUMNS = (
-    "bundle, reference, chain, version, instance, document_set, digest, organization, type, stamped,"
-    " person, entries, received"
+    "bundle, reference, chain, version, instance, document_set, digest, organization, type,"
+    " stamped, person, entries, received"
 )
 
 
@@ -91,9 +91,7 @@ async def newest_of_chain(db: Database, chain: UUID) -> Version | None:
     return _version(row) if row else None
 
 
-async def count_arrival(
-    db: Database, reference: str, day: date, position: tuple[int, int]
-) -> None:
+async def count_arrival(db: Database, reference: str, day: date, position: tuple[int, int]) -> None:
     """Adds one document, known by its DocumentReference, to the count of a day.
 
     `position` is the feed event's (xid, seq): an event that is delivered again changes nothing.

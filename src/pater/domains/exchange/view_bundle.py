@@ -50,7 +50,7 @@ class BundleIndex:
         self._by_name: dict[str, int] = {}
         for entry in items(bundle.get("entry")):
             resource = obj(entry.get("resource"))
-            if not resource:
+            if not text(resource.get("resourceType")):
                 continue
             position = len(self.entries)
             self.entries.append(resource)

@@ -67,14 +67,24 @@ def _name(wording: Wording, resource: Json) -> Cell:
     code = wording.concept(resource.get("code"))
     small = " ".join(part for part in (code.code, code.system) if part)
     site = wording.name(resource.get("bodySite"))
-    note = "; ".join(part for part in (site, code.original) if part)
+    note = "; ".join(part for part in (_about(wording, resource), site, code.original) if part)
     return Cell(code.name or wording.w["unknown_code"], small, note)
 
 
+def _about(wording: Wording, resource: Json) -> str:
+    """Whom it is about, when not the patient of the document: a newborn, a foetus, a donor."""
+    subject = wording.index.resolve(resource.get("subject"), resource)
+    composition = wording.index.composition
+    patient = wording.index.resolve(composition.get("subject"), composition)
+    return wording.thing(subject) if subject is not patient and subject and patient else ""
+
+
 def _performers(wording: Wording, resource: Json) -> list[str]:
-    # The author of the document performs most of it; only somebody else is worth a column.
+    # The author and custodian perform most of it; only somebody else is worth a column.
+    head = wording.index.composition
     authors = {
-        text(obj(one).get("reference")) for one in items(wording.index.composition.get("author"))
+        text(one.get("reference"))
+        for one in [*items(head.get("author")), *items(head.get("custodian"))]
     }
     found = []
     for one in items(resource.get("performer")):

@@ -43,7 +43,7 @@ def tables(wording: Wording, resources: Iterable[Json], seen: set[int]) -> tuple
     for resource in chosen:
         position = wording.index.position(resource)
         seen.add(position)
-        grouped.setdefault(text(resource.get("resourceType")) or "Resource", []).append(resource)
+        grouped.setdefault(text(resource.get("resourceType")), []).append(resource)
         members |= _members(wording, resource) - {position}
     found = []
     columns: tuple[str, ...]
@@ -51,7 +51,7 @@ def tables(wording: Wording, resources: Iterable[Json], seen: set[int]) -> tuple
         if kind == "Observation":
             # A member listed beside its group is told once: under the group.
             told: set[int] = set()
-            rows = []
+            rows: list[Row] = []
             for one in sorted(group, key=lambda one: wording.index.position(one) in members):
                 position = wording.index.position(one)
                 if position < 0 or position not in told:

@@ -1,0 +1,48 @@
+"""Runs a neutral FHIR load harness against an empty server, for numbers beside other servers'."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Final
+
+import orjson
+
+from bench.server import Server
+
+# What this release does not do; a search that is refused the harness itself leaves out.
+SKIPPED: Final = (r"op\.everything", r"op\.export_.*")
+
+
+def peer(harness: Path, out: Path, settings: Sequence[str], skip: Sequence[str]) -> int:
+    """Runs `peerbench` from the folder `harness`, writes its results to `out`, gives its status."""
+    out = out.resolve()
+    out.parent.mkdir(parents=True, exist_ok=True)
+    with Server() as server:
+        target = {
+            "name": "pater",
+            "base_url": f"http://127.0.0.1:{server.port}/fhir",
+            "auth": {"type": "bearer", "token": "${PATER_TOKEN}"},
+            # Several embedded servers on one machine look alike here: measure on a quiet one.
+            "procs": [f"pater demo .*--port {server.port}", "postgres: pater pater"],
+            "skip": [*SKIPPED, *skip],
+            "notes": "pater demo --empty, one process, embedded PostgreSQL",
+        }
+        targets = server.folder / "targets.json"
+        targets.write_bytes(orjson.dumps({"targets": [target]}))
+        options = [word for one in settings for word in ("--set", one)]
+        done = subprocess.run(
+            [sys.executable, "-m", "peerbench", "run", str(targets), "--out", str(out), *options],
+            env={
+                **os.environ,
+                "PATER_TOKEN": server.token("loader"),
+                "PYTHONPATH": str(harness.resolve()),
+                "PYTHONDONTWRITEBYTECODE": "1",
+            },
+            cwd=server.folder,
+            check=False,
+        )
+    return done.returncode
