@@ -27,8 +27,13 @@ say "Chromium (Debian's package, unpacked into .tools because we are not root)"
 state=$PWD/.tools/apt
 mkdir -p "$state/lists/partial" "$state/cache/archives/partial" "$local_root"
 apt=(apt-get -qq -o "Dir::State::lists=$state/lists" -o "Dir::Cache=$state/cache" -o Debug::NoLocking=1)
-"${apt[@]}" update
-"${apt[@]}" install -y --no-install-recommends --download-only "${packages[@]}" >/dev/null
+# An image may tidy the system's own cache after each run, which only root can: not our concern.
+"${apt[@]}" update 2>/dev/null || true
+"${apt[@]}" install -y --no-install-recommends --download-only "${packages[@]}" >/dev/null 2>&1 || true
+ls "$state"/cache/archives/chromium_*.deb >/dev/null 2>&1 || {
+  echo "✗ Chromium could not be downloaded. Install it as root: apt-get install chromium" >&2
+  exit 1
+}
 count=0
 for package in "$state"/cache/archives/*.deb; do
   dpkg-deb -x "$package" "$local_root"

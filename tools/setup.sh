@@ -6,6 +6,11 @@ want=${1:-runtime}
 python=${PYTHON:-python3.11}
 command -v "$python" >/dev/null 2>&1 || python=python3
 
+# Trust the certificates that the machine trusts: networks with a proxy of their own have such.
+export UV_SYSTEM_CERTS=1
+# A file system that cannot link (a container's, a shared one) gets copies without a warning.
+export UV_LINK_MODE=copy
+
 say() { printf '\033[1m▸ %s\033[0m\n' "$*"; }
 fail() { printf '\n✗ %s\n' "$1" >&2; [ -z "${2:-}" ] || printf '  %s\n' "$2" >&2; exit 1; }
 
