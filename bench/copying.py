@@ -65,8 +65,12 @@ async def made(dsn: str, after: int) -> Made:
         )
         await db.bodies.ensure(db, {row["dict"] for row in rows})
         documents: list[list[Row]] = []
+        bundles = 0
         for row in rows:
-            if row["type"] == TYPE_NUMBER["Bundle"] or not documents:
+            # Row numbers of documents written at once may interleave: near enough for a floor.
+            bundle = row["type"] == TYPE_NUMBER["Bundle"]
+            bundles += bundle
+            if not documents or (bundle and bundles > 1):
                 documents.append([])
             address = f"{RESOURCE_TYPES[row['type']]}/{row['id']}".encode()
             documents[-1].append((address, db.bodies.decompress(row["dict"], row["body"])))

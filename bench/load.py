@@ -225,7 +225,10 @@ async def send(job: Job) -> Outcome:
     load = _Load(job)
     await _phase(load, job.warmup)
     warm = load.outcome
-    load.outcome = outcome = Outcome(warmed=len(warm.latencies), heads=warm.heads)
+    load.outcome = outcome = Outcome(
+        warmed=len(warm.latencies), heads=warm.heads, first_error=warm.first_error
+    )
+    failed = load.errors.copy()
     load.errors.clear()
     gc.collect()
     gc.disable()
@@ -242,7 +245,7 @@ async def send(job: Job) -> Outcome:
     outcome.database_cpu = after.database - before.database
     ours = outcome.client_cpu + outcome.program_cpu + outcome.database_cpu
     outcome.others = max(0.0, busy - ours) / (outcome.seconds * (os.cpu_count() or 1))
-    outcome.errors = dict(load.errors)
+    outcome.errors = dict(load.errors + failed)  # one in the warm-up spoils the rest too
     outcome.done = len(outcome.latencies) - sum(
         count for kind, count in load.errors.items() if kind.isdigit()
     )

@@ -22,12 +22,13 @@ from bench.workloads import Sender, document_requests, read_requests
 
 WORKLOADS: Final = ("documents", "documents-pdf", "read", "read-document", "search")
 _PY_SPY: Final = str(Path(sys.executable).with_name("py-spy"))
+_OURS: Final = "pater/"
 _RATE: Final = 400  # samples a second
 
 
 @dataclass(frozen=True, slots=True)
 class Profile:
-    """How many samples a function was at the top of the stack in, and anywhere in."""
+    """Samples by function: at the top of the stack, anywhere in it; and by our innermost line."""
 
     samples: int
     own: Counter[str]
@@ -50,7 +51,8 @@ def fold(stacks: Iterable[str]) -> Profile:
         names = [frame.rpartition(":")[0] + ")" if ":" in frame else frame for frame in frames]
         samples += count
         own[names[-1]] += count
-        lines[frames[-1]] += count
+        # what a library does is charged to the line of ours that asked for it
+        lines[next((frame for frame in reversed(frames) if _OURS in frame), frames[-1])] += count
         for name in set(names):
             within[name] += count
     return Profile(samples, own, within, lines)
@@ -121,7 +123,7 @@ def _tables(found: Profile, outcome: Outcome, most: int) -> str:
         {
             name: count
             for name, count in found.within.items()
-            if "pater/" in name and count < found.samples
+            if _OURS in name and count < found.samples
         }
     )
     return "\n\n".join(
@@ -129,7 +131,7 @@ def _tables(found: Profile, outcome: Outcome, most: int) -> str:
             head,
             table("within (ours)", ours),
             table("own", found.own),
-            table("own, by line", found.lines),
+            table("our lines, with the libraries below them", found.lines),
         ]
     )
 

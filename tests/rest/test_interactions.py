@@ -48,7 +48,7 @@ async def test_read_gives_what_was_stored(api: World) -> None:
 
 async def test_decimals_keep_their_precision(api: World) -> None:
     patient = await api.patient()
-    sent = json.dumps(observation(patient["id"])).replace("72", "72.50")
+    sent = json.dumps(observation(patient["id"])).replace('"value": 72', '"value": 72.50')
     answer = await api.call("POST", "/Observation", sent)
     read = await api.call("GET", f"/Observation/{answer.json()['id']}")
     assert '"value":72.50,' in read.text
