@@ -11,6 +11,7 @@ import struct
 import time
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from io import BytesIO
 from statistics import median
 from typing import Final
@@ -33,7 +34,7 @@ class Made:
     """What some documents became: for each the rows that were written for it."""
 
     documents: list[list[Row]]
-    last: int  # the highest row number seen
+    last: datetime  # when the newest of them was written
 
     @property
     def rows(self) -> int:
@@ -56,25 +57,27 @@ class Copied:
     cpu_at_once_ms: float  # of client and database, a document
 
 
-async def made(dsn: str, after: int) -> Made:
-    """The resources written after row number `after`, grouped by the document they came from."""
+async def made(dsn: str, after: datetime) -> Made:
+    """The resources written after `after`, grouped by the document they came from."""
     db = await Database.open(dsn, min_size=1, max_size=1)
     try:
         rows = await db.fetch(
-            "select rid, type, id, dict, body from resource where rid > $1 order by rid", after
+            "select updated, type, id, dict, body from resource where updated > $1"
+            " order by updated, rid",
+            after,
         )
         await db.bodies.ensure(db, {row["dict"] for row in rows})
         documents: list[list[Row]] = []
         bundles = 0
         for row in rows:
-            # Row numbers of documents written at once may interleave: near enough for a floor.
+            # The rows of documents written at once may interleave: near enough for a floor.
             bundle = row["type"] == TYPE_NUMBER["Bundle"]
             bundles += bundle
             if not documents or (bundle and bundles > 1):
                 documents.append([])
             address = f"{RESOURCE_TYPES[row['type']]}/{row['id']}".encode()
             documents[-1].append((address, db.bodies.decompress(row["dict"], row["body"])))
-        return Made(documents, max((row["rid"] for row in rows), default=after))
+        return Made(documents, max((row["updated"] for row in rows), default=after))
     finally:
         await db.close()
 

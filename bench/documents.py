@@ -17,7 +17,7 @@ from random import Random
 from typing import Any, Final
 from uuid import UUID
 
-from pater.domains.exchange.demo_documents import demo_region
+from pater.domains.exchange.demo import demo_region
 from pater.fhir.json import dumps, parse
 from pater.registers.identifiers import BIRTH_NUMBER, RID, birth_number_for, new_rid
 

@@ -6,6 +6,7 @@ import asyncio
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from statistics import median
 from typing import Any
 from urllib.request import Request, urlopen
@@ -88,7 +89,7 @@ def run(options: Options) -> Result:
         }
         result["disk"] = flush_latency(server.folder)
         say("▸ documents")
-        last, numbers = 0, []
+        last, numbers = datetime.fromtimestamp(0, UTC), []
         sender = Sender.of(server, "hospital-a")
         for name, with_original in (("documents", False), ("documents-pdf", True)):
             result[name], last, sent = _documents(server, sender, options, last, with_original)
@@ -103,8 +104,8 @@ def run(options: Options) -> Result:
 
 
 def _documents(
-    server: Server, sender: Sender, options: Options, last: int, with_original: bool
-) -> tuple[Result, int, list[int]]:
+    server: Server, sender: Sender, options: Options, last: datetime, with_original: bool
+) -> tuple[Result, datetime, list[int]]:
     blocks = -(-options.documents // (2 * BLOCK))
     first = 2 * BLOCK * blocks if with_original else 0
     requests = document_requests(

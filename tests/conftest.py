@@ -15,11 +15,11 @@ from unittest.mock import patch
 import asyncpg
 import pytest
 
-import pater
+from pater.app import rooms
 from pater.store import embedded
 from pater.store.database import Database
 from pater.store.embedded import EmbeddedPostgres
-from pater.store.migrate import Migrations, migrate
+from pater.store.migrate import migrate
 from tests.chromium import chromium
 
 __all__ = ["chromium"]
@@ -45,13 +45,6 @@ class Clock:
 def clock() -> Clock:
     """Stands at a fixed moment of the present month, where the partitions are."""
     return Clock(datetime.now(UTC).replace(day=15, hour=9, minute=0, second=0, microsecond=0))
-
-
-def all_migrations() -> list[Migrations]:
-    """The migrations of every room in the package, in the order of their folders."""
-    root = Path(pater.__file__).parent
-    folders = sorted({path.parent for path in root.glob("**/migrations/*.sql")})
-    return [Migrations(".".join(folder.relative_to(root).parts[:-1]), folder) for folder in folders]
 
 
 def database_dsn(dsn: str, name: str) -> str:
@@ -98,7 +91,7 @@ async def template(postgres: EmbeddedPostgres) -> str:
     admin = await asyncpg.connect(postgres.dsn)
     await admin.execute(f"create database {TEMPLATE}")
     db = await Database.open(database_dsn(postgres.dsn, TEMPLATE), min_size=1, max_size=1)
-    await migrate(db, all_migrations())
+    await migrate(db, rooms())
     await db.close()
     await admin.close()
     return TEMPLATE

@@ -38,6 +38,7 @@ from pater.trust.keys import Keys
 from pater.web.app import DomainFolders, WebConfig, web_app
 from pater.web.logins import AccountLogins
 from pater.web.pages import DemoAccount
+from pater.web.portals import PORTALS, NavItem, furnished
 
 DemoAccounts = Callable[[], Awaitable[Sequence[DemoAccount]]]
 DOMAINS: tuple[Domain, ...] = (exchange,)
@@ -178,6 +179,14 @@ def build(house: House, demo_accounts: DemoAccounts | None = None) -> Starlette:
             ),
             clock=now,
             domains={d.name: DomainFolders(d.templates, d.locale, d.static) for d in house.domains},
+            portals=furnished(
+                PORTALS,
+                [
+                    (entry.portal, NavItem(entry.url, entry.title))
+                    for domain in house.domains
+                    for entry in domain.navigation
+                ],
+            ),
             pages=[parts.pages for parts in house.parts.values() if parts.pages],
             demo=settings.demo,
             demo_accounts=demo_accounts,

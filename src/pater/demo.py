@@ -23,7 +23,7 @@ from pater.access.clients import Client
 from pater.access.policy import ROLE_PURPOSES, ROLE_SCOPES
 from pater.access.tokens import Tokens
 from pater.app import House, now
-from pater.domains.exchange.demo_documents import Region, demo_region
+from pater.domains.exchange.demo import Region, demo_region
 from pater.domains.exchange.intake import Intake
 from pater.fhir.json import parse
 from pater.registers.patients import known_identifiers, strong_key

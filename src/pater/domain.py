@@ -18,7 +18,16 @@ from pater.records.gate import Gate
 from pater.store.database import Database
 from pater.store.feed import FeedEvent
 
-__all__ = ["Answer", "CreateHandler", "Domain", "FeedEvent", "Listener", "Parts", "Services"]
+__all__ = [
+    "Answer",
+    "CreateHandler",
+    "Domain",
+    "FeedEvent",
+    "Listener",
+    "NavEntry",
+    "Parts",
+    "Services",
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +52,15 @@ class Listener:
 
     name: str
     handle: Callable[[FeedEvent], Awaitable[None]]
+
+
+@dataclass(frozen=True, slots=True)
+class NavEntry:
+    """One entry that a domain adds to a portal's navigation."""
+
+    portal: str
+    url: str
+    title: Mapping[str, str]  # by language
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +92,7 @@ class Domain:
     templates: Path | None = None
     locale: Path | None = None
     static: Path | None = None
+    navigation: Sequence[NavEntry] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import logging
 import socket
@@ -19,6 +20,7 @@ import uvloop
 from starlette.types import ASGIApp
 
 from pater.app import House, build, listeners, open_house, rooms
+from pater.maintenance import keep_up
 from pater.settings import Settings
 from pater.store.database import Database
 from pater.store.embedded import EmbeddedPostgres
@@ -150,8 +152,11 @@ async def _serve(settings: Settings, dsn: str, extras: Extras | None) -> None:
             await extras.prepare(house)
             server = _Server(_config(settings, build(house, partial(extras.accounts, house))))
             server.when_started = partial(extras.ready, house)
-        async with listeners(house):
+        stop = asyncio.Event()
+        async with listeners(house), asyncio.TaskGroup() as group:
+            group.create_task(keep_up(house, stop))
             await server.serve()
+            stop.set()
 
 
 def _config(settings: Settings, app: ASGIApp) -> uvicorn.Config:

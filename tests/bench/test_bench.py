@@ -249,12 +249,17 @@ async def test_a_whole_report_can_be_drawn_of_a_result_that_went_through_json() 
 
 def test_samples_are_added_up_by_function_and_line() -> None:
     found = fold(
-        ["a (x.py:1);b (y.py:7) 3", "a (x.py:2);b (y.py:8);b (y.py:7) 2", "", "c (z.py:1) 1"]
+        [
+            "a (pater/x.py:1);b (y.py:7) 3",
+            "a (pater/x.py:2);b (y.py:8);b (y.py:7) 2",
+            "",
+            "c (z.py:1) 1",
+        ]
     )
     assert found.samples == 6
     assert found.own == {"b (y.py)": 5, "c (z.py)": 1}
-    assert found.within == {"a (x.py)": 5, "b (y.py)": 5, "c (z.py)": 1}
-    assert found.lines["b (y.py:7)"] == 5
+    assert found.within == {"a (pater/x.py)": 5, "b (y.py)": 5, "c (z.py)": 1}
+    assert found.lines == {"a (pater/x.py:1)": 3, "a (pater/x.py:2)": 2, "c (z.py:1)": 1}
 
 
 def test_the_machine_tells_its_times(tmp_path: Any) -> None:

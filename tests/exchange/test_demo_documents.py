@@ -6,8 +6,8 @@ from typing import Any
 
 from pypdf import PdfReader
 
-from pater.domains.exchange.demo_builder import build
-from pater.domains.exchange.demo_documents import demo_region, reports
+from pater.domains.exchange.demo import demo_region, reports
+from pater.domains.exchange.demo.builder import build
 from pater.domains.exchange.document import (
     entries_of,
     identifier_issues,

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from pypdf import PdfReader
 
-from pater.domains.exchange.demo_documents import demo_region
+from pater.domains.exchange.demo import demo_region
 from pater.domains.exchange.pdf import document_pdf
 from pater.domains.exchange.view import document_view
 from tests.shared_data import documents

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from pater.domains.exchange.demo_documents import demo_region
+from pater.domains.exchange.demo import demo_region
 from pater.domains.exchange.view import Section, Table, attachment_bytes, document_view
 from tests.shared_data import documents
 

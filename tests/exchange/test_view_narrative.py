@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pater.domains.exchange.view_narrative import blocks, sanitise
+from pater.domains.exchange.view.narrative import blocks, sanitise
 
 XHTML = '<div xmlns="http://www.w3.org/1999/xhtml">{}</div>'
 

@@ -13,7 +13,7 @@ import pytest
 from playwright.async_api import Browser, Page
 from pypdf import PdfReader
 
-from pater.domains.exchange.demo_documents import demo_region
+from pater.domains.exchange.demo import demo_region
 from tests.chromium import Complaints, faults
 from tests.system.running import Running
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,6 +18,7 @@ class NavItem:
 class Portal:
     """A set of pages for some roles: its front page, name, picture and navigation."""
 
+    name: str
     roles: frozenset[str]
     home: str
     title: Mapping[str, str]
@@ -27,6 +28,7 @@ class Portal:
 
 
 PATIENT = Portal(
+    name="patient",
     roles=frozenset({"patient"}),
     home="/patient",
     title={"cs": "Portál pacienta", "en": "Patient portal"},
@@ -35,12 +37,9 @@ PATIENT = Portal(
         "en": "Your health records in one place. And an overview of who has looked at them.",
     },
     icon="art-doc-health",
-    nav=(
-        NavItem("/patient", {"cs": "Moje záznamy", "en": "My records"}),
-        NavItem("/patient/access", {"cs": "Kdo nahlížel", "en": "Who looked"}),
-    ),
 )
 PROFESSIONAL = Portal(
+    name="professional",
     roles=frozenset({"clinician"}),
     home="/professional",
     title={"cs": "Portál zdravotníka", "en": "Professional portal"},
@@ -49,12 +48,22 @@ PROFESSIONAL = Portal(
         "en": "Reports about your patients from every hospital, readable and when you need them.",
     },
     icon="art-health",
-    nav=(
-        NavItem("/professional", {"cs": "Najít pacienta", "en": "Find a patient"}),
-        NavItem("/professional/arrivals", {"cs": "Odeslané dokumenty", "en": "Sent documents"}),
-    ),
 )
 PORTALS: tuple[Portal, ...] = (PATIENT, PROFESSIONAL)
+
+
+def furnished(
+    portals: Sequence[Portal], items: Sequence[tuple[str, NavItem]]
+) -> tuple[Portal, ...]:
+    """The portals with the navigation that domains bring, as (portal's name, item).
+
+    A portal that nobody brings a page to has no door.
+    """
+    filled = (
+        replace(portal, nav=[item for name, item in items if name == portal.name])
+        for portal in portals
+    )
+    return tuple(portal for portal in filled if portal.nav)
 
 
 def portal_of(portals: Sequence[Portal], role: str) -> Portal | None:

@@ -9,10 +9,10 @@ from __future__ import annotations
 from functools import partial
 from pathlib import Path
 
-from pater.domain import Domain, Listener, Parts, Services
+from pater.domain import Domain, Listener, NavEntry, Parts, Services
 from pater.domains.exchange.intake import Intake, document_issues
 from pater.domains.exchange.listeners import arrivals
-from pater.domains.exchange.pages import pages
+from pater.domains.exchange.pages import routes
 from pater.registers.patients import PatientRegister
 
 HERE = Path(__file__).resolve().parent
@@ -32,7 +32,7 @@ def build(services: Services) -> Parts:
         creates={"Bundle": intake.create},
         checks={"Bundle": partial(document_issues, strict=services.strict_identifiers)},
         listeners=[Listener("exchange.arrivals", arrivals(services))],
-        pages=lambda context: pages(context, services),
+        pages=lambda context: routes(context, services),
     )
 
 
@@ -44,4 +44,14 @@ domain = Domain(
     templates=HERE / "templates",
     locale=HERE / "locale",
     static=HERE / "static",
+    navigation=(
+        NavEntry("patient", "/patient", {"cs": "Moje záznamy", "en": "My records"}),
+        NavEntry("patient", "/patient/access", {"cs": "Kdo nahlížel", "en": "Who looked"}),
+        NavEntry("professional", "/professional", {"cs": "Najít pacienta", "en": "Find a patient"}),
+        NavEntry(
+            "professional",
+            "/professional/arrivals",
+            {"cs": "Odeslané dokumenty", "en": "Sent documents"},
+        ),
+    ),
 )

@@ -14,7 +14,7 @@ import orjson
 import typst
 
 from pater.domains.exchange.view import DocumentView, Section
-from pater.domains.exchange.view_narrative import blocks
+from pater.domains.exchange.view.narrative import blocks
 from pater.terminology.names import Language
 
 _CZECH_TIME: Final = ZoneInfo("Europe/Prague")

@@ -6,9 +6,9 @@ from collections.abc import Callable
 from decimal import Decimal
 from typing import Final
 
-from pater.domains.exchange.demo_catalogue import DRUGS, ROUTES, Allergy, LabTest
-from pater.domains.exchange.demo_people import Json, Person
-from pater.domains.exchange.demo_report import (
+from pater.domains.exchange.demo.catalogue import DRUGS, ROUTES, Allergy, LabTest
+from pater.domains.exchange.demo.people import Json, Person
+from pater.domains.exchange.demo.report import (
     Diagnosis,
     Done,
     Finding,

@@ -5,13 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import lru_cache
 
-from pater.domains.exchange import (
-    demo_reports_a,
-    demo_reports_b,
-    demo_reports_svobodova,
-)
-from pater.domains.exchange.demo_builder import build
-from pater.domains.exchange.demo_people import (
+from pater.domains.exchange.demo import reports_a, reports_b, reports_svobodova
+from pater.domains.exchange.demo.builder import build
+from pater.domains.exchange.demo.people import (
     DOCTORS,
     HOSPITALS,
     PERSONS,
@@ -20,7 +16,7 @@ from pater.domains.exchange.demo_people import (
     Hospital,
     Person,
 )
-from pater.domains.exchange.demo_report import Report
+from pater.domains.exchange.demo.report import Report
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,9 +39,9 @@ class Region:
 def reports() -> tuple[Report, ...]:
     """The reports as written down, in the order of issue."""
     everything = (
-        *demo_reports_svobodova.REPORTS,
-        *demo_reports_a.REPORTS,
-        *demo_reports_b.REPORTS,
+        *reports_svobodova.REPORTS,
+        *reports_a.REPORTS,
+        *reports_b.REPORTS,
     )
     return tuple(sorted(everything, key=lambda one: (one.issued or one.end, one.key)))
 

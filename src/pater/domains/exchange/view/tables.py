@@ -6,13 +6,11 @@ from collections.abc import Callable, Iterable, Mapping
 from types import MappingProxyType
 from typing import Final
 
-from pater.domains.exchange import view_kinds as kinds
-from pater.domains.exchange import view_medication as medication
-from pater.domains.exchange import view_observation as observation
-from pater.domains.exchange.view_bundle import Json, items, text
-from pater.domains.exchange.view_model import Row, Table
-from pater.domains.exchange.view_values import Wording
-from pater.domains.exchange.view_words import caption
+from pater.domains.exchange.view import kinds, medication, observation
+from pater.domains.exchange.view.bundle import Json, items, text
+from pater.domains.exchange.view.model import Row, Table
+from pater.domains.exchange.view.values import Wording
+from pater.domains.exchange.view.words import caption
 
 _Rows = Callable[[Wording, Json], Row]
 

@@ -15,7 +15,7 @@ from starlette.responses import Response
 from pater.access.caller import Caller
 from pater.domain import Services
 from pater.domains.exchange.document import Resource
-from pater.domains.exchange.listing import DocumentItem, document_items
+from pater.domains.exchange.pages.listing import DocumentItem, document_items
 from pater.domains.exchange.pdf import document_pdf
 from pater.domains.exchange.view import attachment_bytes, document_view
 from pater.fhir.json import parse

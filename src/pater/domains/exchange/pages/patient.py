@@ -12,8 +12,7 @@ from starlette.routing import BaseRoute, Route
 
 from pater.access.policy_texts import text as policy_text
 from pater.domain import Services
-from pater.domains.exchange.listing import by_year, looks
-from pater.domains.exchange.pages_common import (
+from pater.domains.exchange.pages.common import (
     answers,
     attachment,
     documents_of,
@@ -23,6 +22,7 @@ from pater.domains.exchange.pages_common import (
     open_document,
     pdf_of,
 )
+from pater.domains.exchange.pages.listing import by_year, looks
 from pater.domains.exchange.view import document_view
 from pater.web.context import PageContext
 

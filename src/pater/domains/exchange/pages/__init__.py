@@ -7,13 +7,13 @@ from collections.abc import Sequence
 from starlette.routing import BaseRoute
 
 from pater.domain import Services
-from pater.domains.exchange import pages_patient, pages_professional
+from pater.domains.exchange.pages import patient, professional
 from pater.web.context import PageContext
 
 
-def pages(context: PageContext, services: Services) -> Sequence[BaseRoute]:
+def routes(context: PageContext, services: Services) -> Sequence[BaseRoute]:
     """All pages, ready to be mounted."""
     return [
-        *pages_professional.routes(context, services),
-        *pages_patient.routes(context, services),
+        *professional.routes(context, services),
+        *patient.routes(context, services),
     ]

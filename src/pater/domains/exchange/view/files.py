@@ -7,9 +7,9 @@ import binascii
 from collections.abc import Iterator
 from typing import Any
 
-from pater.domains.exchange.view_bundle import BundleIndex, Json, items, obj, text
-from pater.domains.exchange.view_model import Attachment
-from pater.domains.exchange.view_values import Wording
+from pater.domains.exchange.view.bundle import BundleIndex, Json, items, obj, text
+from pater.domains.exchange.view.model import Attachment
+from pater.domains.exchange.view.values import Wording
 
 
 def attachments(wording: Wording) -> tuple[Attachment, ...]:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from pater.domains.exchange.demo_catalogue import ALLERGIES, DRUGS, TESTS
-from pater.domains.exchange.demo_people import DOCTORS, HOSPITALS, PERSONS
-from pater.domains.exchange.demo_report import Report
+from pater.domains.exchange.demo.catalogue import ALLERGIES, DRUGS, TESTS
+from pater.domains.exchange.demo.people import DOCTORS, HOSPITALS, PERSONS
+from pater.domains.exchange.demo.report import Report
 from pater.domains.exchange.pdf import compile_pdf
 
 

@@ -6,9 +6,9 @@ from collections.abc import Iterator
 from decimal import Decimal
 from typing import Any, Final
 
-from pater.domains.exchange.view_bundle import Json, choice, items, obj, text
-from pater.domains.exchange.view_model import Bar, Cell, Row
-from pater.domains.exchange.view_values import Wording, decimal_of
+from pater.domains.exchange.view.bundle import Json, choice, items, obj, text
+from pater.domains.exchange.view.model import Bar, Cell, Row
+from pater.domains.exchange.view.values import Wording, decimal_of
 
 COLUMNS: Final = ("examination", "value", "range", "date", "performer", "note")
 _INTERPRETATION: Final = "http://terminology.hl7.org/CodeSystem/v3-ObservationInterpretation"

@@ -6,10 +6,10 @@ from collections.abc import Callable, Mapping
 from types import MappingProxyType
 from typing import Any, Final
 
-from pater.domains.exchange.view_bundle import Json, choice, items, obj, text, texts
-from pater.domains.exchange.view_medication import ingredients
-from pater.domains.exchange.view_model import Cell, Row
-from pater.domains.exchange.view_values import Wording
+from pater.domains.exchange.view.bundle import Json, choice, items, obj, text, texts
+from pater.domains.exchange.view.medication import ingredients
+from pater.domains.exchange.view.model import Cell, Row
+from pater.domains.exchange.view.values import Wording
 
 _T: Final = "http://terminology.hl7.org/CodeSystem/"
 _F: Final = "http://hl7.org/fhir/"

@@ -13,11 +13,11 @@ from zoneinfo import ZoneInfo
 
 import orjson
 
-from pater.domains.exchange import demo_entries as entries
-from pater.domains.exchange.demo_catalogue import ALLERGIES, DIAGNOSES, TESTS, VITALS
-from pater.domains.exchange.demo_letter import letter
-from pater.domains.exchange.demo_people import DOCTORS, HOSPITALS, PERSONS, Json
-from pater.domains.exchange.demo_report import Diagnosis, Medicine, Report
+from pater.domains.exchange.demo import entries
+from pater.domains.exchange.demo.catalogue import ALLERGIES, DIAGNOSES, TESTS, VITALS
+from pater.domains.exchange.demo.letter import letter
+from pater.domains.exchange.demo.people import DOCTORS, HOSPITALS, PERSONS, Json
+from pater.domains.exchange.demo.report import Diagnosis, Medicine, Report
 from pater.registers.identifiers import PROVIDER
 
 _PRAGUE: Final = ZoneInfo("Europe/Prague")

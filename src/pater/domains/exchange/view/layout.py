@@ -5,43 +5,20 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any, Final
 
-from pater.domains.exchange.view_bundle import BundleIndex, Json, items, obj, text
-from pater.domains.exchange.view_files import attachment_bytes, attachments
-from pater.domains.exchange.view_model import (
-    Attachment,
-    Bar,
-    Cell,
+from pater.domains.exchange.view.bundle import BundleIndex, Json, items, obj, text
+from pater.domains.exchange.view.files import attachments
+from pater.domains.exchange.view.model import (
     Code,
     DocumentView,
-    Field,
     Party,
     PatientView,
-    Row,
     Section,
     Stay,
-    Table,
 )
-from pater.domains.exchange.view_narrative import sanitise
-from pater.domains.exchange.view_tables import tables
-from pater.domains.exchange.view_values import Wording, age, stay_length
+from pater.domains.exchange.view.narrative import sanitise
+from pater.domains.exchange.view.tables import tables
+from pater.domains.exchange.view.values import Wording, age, stay_length
 from pater.terminology.names import LOINC, Language, own_name
-
-__all__ = [
-    "Attachment",
-    "Bar",
-    "Cell",
-    "Code",
-    "DocumentView",
-    "Field",
-    "Party",
-    "PatientView",
-    "Row",
-    "Section",
-    "Stay",
-    "Table",
-    "attachment_bytes",
-    "document_view",
-]
 
 _T: Final = "http://terminology.hl7.org/CodeSystem/"
 _F: Final = "http://hl7.org/fhir/"

@@ -7,9 +7,9 @@ from datetime import date, datetime
 from decimal import Decimal, InvalidOperation
 from typing import Any, Final
 
-from pater.domains.exchange.view_bundle import BundleIndex, Json, choice, items, obj, text, texts
-from pater.domains.exchange.view_model import Code, Field
-from pater.domains.exchange.view_words import counted, words
+from pater.domains.exchange.view.bundle import BundleIndex, Json, choice, items, obj, text, texts
+from pater.domains.exchange.view.model import Code, Field
+from pater.domains.exchange.view.words import counted, words
 from pater.terminology.names import Language, display, own_name, system_name
 
 _DATE = re.compile(r"^(\d{4})(?:-(\d{2})(?:-(\d{2})(?:T(\d{2}:\d{2})(?::\d{2}(?:\.\d+)?)?)?)?)?")

@@ -7,7 +7,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Final
 
-from pater.domains.exchange.demo_report import Diagnosis, Done, Finding, Implant, Medicine, Report
+from pater.domains.exchange.demo.report import Diagnosis, Done, Finding, Implant, Medicine, Report
 
 _COPD_HISTORY: Final = (
     "CHOPN od roku 2014, fenotyp s častými exacerbacemi, hypertenze. Bývalý horník, kouřil 40 let 20 cigaret denně, "

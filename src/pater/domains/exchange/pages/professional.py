@@ -18,8 +18,7 @@ from starlette.routing import BaseRoute, Route
 from pater.access.caller import Caller
 from pater.domain import Services
 from pater.domains.exchange import tables
-from pater.domains.exchange.listing import PatientItem, patient_item
-from pater.domains.exchange.pages_common import (
+from pater.domains.exchange.pages.common import (
     answers,
     attachment,
     documents_of,
@@ -29,6 +28,7 @@ from pater.domains.exchange.pages_common import (
     open_document,
     pdf_of,
 )
+from pater.domains.exchange.pages.listing import PatientItem, patient_item
 from pater.domains.exchange.view import document_view
 from pater.fhir.json import parse
 from pater.fhir.search_query import parse_search

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from pater.domains.exchange.view_bundle import Json, choice, items, obj, text, texts
-from pater.domains.exchange.view_model import Cell, Row
-from pater.domains.exchange.view_values import Wording, decimal_of
-from pater.domains.exchange.view_words import counted
+from pater.domains.exchange.view.bundle import Json, choice, items, obj, text, texts
+from pater.domains.exchange.view.model import Cell, Row
+from pater.domains.exchange.view.values import Wording, decimal_of
+from pater.domains.exchange.view.words import counted
 
 _UNITS: Final = {
     "s": "second",

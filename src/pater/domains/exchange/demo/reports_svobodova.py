@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from pater.domains.exchange.demo_report import (
+from pater.domains.exchange.demo.report import (
     Diagnosis,
     Done,
     Finding,

@@ -1,0 +1,55 @@
+"""What has to be done now and then: partitions ahead, old sessions, compression dictionaries.
+
+Each step can be done at any time, twice, or by two processes at once; nothing waits for it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import suppress
+from typing import Final
+
+import structlog
+
+from pater.access.sessions import purge_sessions
+from pater.app import House, now
+from pater.fhir.definitions import RESOURCE_TYPES
+from pater.store.body import train
+from pater.store.migrate import ensure_partitions
+
+EVERY: Final = 600.0  # seconds
+FIRST: Final = 60.0
+# With fewer stored bodies a dictionary saves little; see docs/decisions/0004.
+ENOUGH: Final = 1_000
+_log = structlog.get_logger("pater.maintenance")
+
+# Types with many bodies and no dictionary yet; the planner's own estimate, no counting.
+_UNTRAINED = """
+select t.type from unnest($1::smallint[]) as t(type)
+where not exists (select 1 from dictionary d where d.type = t.type)
+and (select count(*) from (
+    select 1 from resource r where r.type = t.type and not r.deleted limit $2) few) = $2
+"""
+
+
+async def maintain(house: House) -> None:
+    """Does everything once."""
+    await ensure_partitions(house.db)
+    await purge_sessions(house.db, now)
+    numbers = list(range(len(RESOURCE_TYPES)))
+    for row in await house.db.fetch(_UNTRAINED, numbers, ENOUGH):
+        await train(house.db, RESOURCE_TYPES[row["type"]], now())
+
+
+async def keep_up(house: House, stop: asyncio.Event) -> None:
+    """Does it every ten minutes until told to stop; a failure is logged and tried again."""
+    pause = FIRST
+    while not stop.is_set():
+        with suppress(TimeoutError):
+            await asyncio.wait_for(stop.wait(), pause)
+            return
+        pause = EVERY
+        try:
+            await maintain(house)
+        except Exception as error:
+            _log.error("maintenance failed", kind=type(error).__name__)
