@@ -38,7 +38,7 @@ from pater.trust.keys import Keys
 from pater.web.app import DomainFolders, WebConfig, web_app
 from pater.web.logins import AccountLogins
 from pater.web.pages import DemoAccount
-from pater.web.portals import PORTALS, NavItem, furnished
+from pater.web.portals import PORTALS, furnished
 
 DemoAccounts = Callable[[], Awaitable[Sequence[DemoAccount]]]
 DOMAINS: tuple[Domain, ...] = (exchange,)
@@ -146,11 +146,6 @@ def build(house: House, demo_accounts: DemoAccounts | None = None) -> Starlette:
             token_url=settings.base_url + "/oauth/token",
             patient_claims=house.register.claims_of,
             link_key=house.keys.derived("links"),
-            checks={
-                kind: check
-                for parts in house.parts.values()
-                for kind, check in parts.checks.items()
-            },
         ),
     )
 
@@ -179,14 +174,7 @@ def build(house: House, demo_accounts: DemoAccounts | None = None) -> Starlette:
             ),
             clock=now,
             domains={d.name: DomainFolders(d.templates, d.locale, d.static) for d in house.domains},
-            portals=furnished(
-                PORTALS,
-                [
-                    (entry.portal, NavItem(entry.url, entry.title))
-                    for domain in house.domains
-                    for entry in domain.navigation
-                ],
-            ),
+            portals=furnished(PORTALS, [n for d in house.domains for n in d.navigation]),
             pages=[parts.pages for parts in house.parts.values() if parts.pages],
             demo=settings.demo,
             demo_accounts=demo_accounts,

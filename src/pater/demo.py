@@ -18,9 +18,10 @@ from joserfc.jwk import ECKey
 
 from pater.access import accounts, clients
 from pater.access.accounts import Account
-from pater.access.caller import KEY, TWO_FACTORS, Caller
-from pater.access.clients import Client
-from pater.access.policy import ROLE_PURPOSES, ROLE_SCOPES
+from pater.access.caller import TWO_FACTORS, Caller
+from pater.access.clients import Client, client_caller
+from pater.access.policy import ROLE_PURPOSES
+from pater.access.sessions import account_caller
 from pater.access.tokens import Tokens
 from pater.app import House, now
 from pater.domains.exchange.demo import Region, demo_region
@@ -265,38 +266,19 @@ async def system_caller(db: Database, name: str) -> Caller:
     client = await clients.find(db, name)
     if client is None:
         raise _unknown(name)
-    return Caller(
-        kind="system",
-        id=client.id,
-        name=client.name,
-        role=client.role,
-        organization=client.organization,
-        organization_name=client.organization_name,
-        purpose=client.purposes[0] if client.purposes else "",
-        strength=KEY,
-        scopes=client.scopes,
-    )
+    return client_caller(client, scopes=client.scopes, purpose=_first(client.purposes))
 
 
 async def _caller(db: Database, name: str) -> Caller:
     account = await accounts.find_by_login(db, name)
     if account is None:
         return await system_caller(db, name)
-    purposes = ROLE_PURPOSES[account.role]
-    return Caller(
-        kind="person",
-        id=account.id,
-        name=account.name,
-        role=account.role,
-        organization=account.organization,
-        organization_name=account.organization_name,
-        purpose=purposes[0] if purposes else "",
-        strength=TWO_FACTORS,
-        scopes=ROLE_SCOPES[account.role],
-        person=account.person,
-        patient=account.patient,
-        practitioner=account.practitioner,
-    )
+    purpose = _first(ROLE_PURPOSES[account.role])
+    return account_caller(account, strength=TWO_FACTORS, purpose=purpose)
+
+
+def _first(purposes: Sequence[str]) -> str:
+    return purposes[0] if purposes else ""
 
 
 def _unknown(name: str) -> ServingError:

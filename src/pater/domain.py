@@ -20,11 +20,14 @@ from pater.store.feed import FeedEvent
 
 __all__ = [
     "Answer",
+    "Check",
     "CreateHandler",
     "Domain",
     "FeedEvent",
     "Listener",
     "NavEntry",
+    "Operation",
+    "OperationRequest",
     "Parts",
     "Services",
 ]
@@ -44,6 +47,33 @@ Check = Callable[[dict[str, Any]], Sequence[Issue]]
 
 # (caller, parsed resource, bytes as received, Prefer return value) -> answer; None = not for me
 CreateHandler = Callable[[Caller, dict[str, Any], bytes, str], Awaitable[Answer | None]]
+
+
+@dataclass(frozen=True, slots=True)
+class OperationRequest:
+    """One call of an operation: the place it was called at, its parameters, its body."""
+
+    method: str
+    type: str  # "" = on the whole system
+    id: str  # "" = on the type
+    parameters: Sequence[tuple[str, str]]
+    resource: dict[str, Any] | None
+    raw: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Operation:
+    """One operation of a domain: `name` without `$`, the types it stands at ("" = the system).
+
+    `instance` says whether it stands at `/Type/id/$name` instead of `/Type/$name`.
+    """
+
+    name: str
+    run: Callable[[Caller, OperationRequest], Awaitable[Answer]]
+    types: frozenset[str] = frozenset({""})
+    instance: bool = False
+    methods: frozenset[str] = frozenset({"POST"})
+    definition: str = ""  # canonical address of the OperationDefinition
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,6 +131,7 @@ class Parts:
 
     creates: Mapping[str, CreateHandler] = field(default_factory=lambda: MappingProxyType({}))
     checks: Mapping[str, Check] = field(default_factory=lambda: MappingProxyType({}))
+    operations: Sequence[Operation] = ()
     listeners: Sequence[Listener] = ()
     # given the page context of the web shell, the domain's pages
     pages: Callable[[Any], Sequence[BaseRoute]] | None = None

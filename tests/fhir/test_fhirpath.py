@@ -15,8 +15,8 @@ from hypothesis import strategies as st
 
 from pater.fhir.definitions import RESOURCE_TYPES, search_parameters, type_kind
 from pater.fhir.fhirpath import FhirPathError, compile_expression
-from pater.fhir.fhirpath_parser import parse
-from pater.fhir.search_parameters import INDEXED, indexed_parameters
+from pater.fhir.fhirpath.parser import parse
+from pater.fhir.search.parameters import INDEXED, indexed_parameters
 from tests.shared_data import shared
 
 OBSERVATION: dict[str, Any] = {

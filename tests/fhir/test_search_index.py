@@ -13,8 +13,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pater.fhir.definitions import RESOURCE_TYPES, search_parameters
-from pater.fhir.search_dates import date_span
-from pater.fhir.search_index import (
+from pater.fhir.search.dates import date_span
+from pater.fhir.search.index import (
     MAIN_DATE,
     OPEN_HIGH,
     OPEN_LOW,

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pater.fhir.search_index import index_values
-from pater.fhir.search_query import (
+from pater.fhir.search.index import index_values
+from pater.fhir.search.query import (
     Chain,
     Condition,
     DateTerm,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from pater.fhir.validation_xhtml import xhtml
+from pater.fhir.validation.xhtml import xhtml
 
 HEAD = '<div xmlns="http://www.w3.org/1999/xhtml"'
 

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from pater.access.caller import Caller
-from pater.fhir.search_query import SearchError, parse_search
+from pater.fhir.search.query import SearchError, parse_search
 from pater.records.changes import Change
 from pater.records.errors import (
     AlreadyClaimed,

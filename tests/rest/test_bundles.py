@@ -8,7 +8,10 @@ import tarfile
 from typing import Any
 from uuid import uuid4
 
+import pytest
+
 from pater.fhir.validation import validate
+from pater.rest import bundles
 from tests.rest.world import BASE, CLINICIAN, World, issues, observation
 from tests.shared_data import shared
 
@@ -325,3 +328,19 @@ async def test_a_published_transaction_of_a_synthetic_patient_is_taken(api: Worl
     person = await api.person_of(patient["response"]["location"].split("/")[1])
     held = await api.db.fetchval("select count(*) from resource where person = $1", person)
     assert held > len(sent["entry"]) // 2
+
+
+async def test_what_one_answer_holds_is_bounded(
+    api: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    patient = await api.patient()
+    get = {"request": {"method": "GET", "url": f"Patient/{patient['id']}"}}
+    monkeypatch.setattr(bundles, "MOST_BYTES", 10)
+    for kind in ("batch", "transaction"):
+        sent = {"resourceType": "Bundle", "type": kind, "entry": [get] * 40}
+        answer = await api.call("POST", "/", sent)
+        statuses = [e["response"]["status"] for e in answer.json()["entry"]]
+        assert statuses[0] == "200" and statuses[-1] == "413"
+    monkeypatch.setattr(bundles, "MOST_ENTRIES", 2)
+    sent = {"resourceType": "Bundle", "type": "batch", "entry": [get] * 3}
+    assert (await api.call("POST", "/", sent)).status_code == 413

@@ -3,50 +3,33 @@
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncIterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
 import structlog
 
 from pater.access.caller import Caller
-from pater.rest.config import CreateHandler, Operation, OperationRequest
+from pater.domain import Answer, Operation, OperationRequest, Parts
 from pater.store.database import Database
 from pater.store.write import Claim, claim_key
 from tests.conftest import Clock
 from tests.rest.world import BASE, HOSPITAL, World, issues, world
 
 
-@dataclass
-class Given:
-    """An answer of a domain."""
-
-    status: int
-    body: bytes = b""
-    headers: Mapping[str, str] = field(default_factory=dict)
-
-
-@dataclass
-class Part:
-    """A domain as the API sees it."""
-
-    creates: Mapping[str, CreateHandler]
-
-
 async def take_document(
     caller: Caller, resource: dict[str, Any], raw: bytes, prefer: str
-) -> Given | None:
+) -> Answer | None:
     if resource.get("type") != "document":
         return None
     if resource.get("id") == "break":
         raise RuntimeError("Jana Svobodová broke it")
     said = json.dumps({"caller": caller.id, "length": len(raw), "prefer": prefer})
-    return Given(201, said.encode(), {"Location": f"{BASE}/Bundle/1/_history/1", "ETag": 'W/"1"'})
+    return Answer(201, said.encode(), {"Location": f"{BASE}/Bundle/1/_history/1", "ETag": 'W/"1"'})
 
 
-async def count(caller: Caller, request: OperationRequest) -> Given:
-    return Given(200, json.dumps([request.type, request.id, list(request.parameters)]).encode())
+async def count(caller: Caller, request: OperationRequest) -> Answer:
+    return Answer(200, json.dumps([request.type, request.id, list(request.parameters)]).encode())
 
 
 def claims(resource: dict[str, Any], person: int, id: str) -> list[Claim]:
@@ -62,8 +45,7 @@ async def hooked(database: Database, clock: Clock) -> AsyncIterator[World]:
     async with world(
         database,
         clock,
-        domains=[Part({"Bundle": take_document})],
-        operations=operations,
+        domains=[Parts({"Bundle": take_document}, operations=operations)],
         patient_claims=claims,
     ) as made:
         yield made

@@ -57,6 +57,20 @@ async def test_what_is_stored_can_be_checked_by_those_who_may_read_it(api: World
     assert (await api.call("GET", path, caller=stranger)).status_code == 404
 
 
+async def test_new_content_for_an_address_is_checked_and_not_what_is_stored(api: World) -> None:
+    patient = await api.patient()
+    path = f"/Patient/{patient['id']}/$validate"
+    wrong = {"resourceType": "Patient", "id": patient["id"], "gender": "x"}
+    wrapped = {
+        "resourceType": "Parameters",
+        "parameter": [{"name": "resource", "resource": {**wrong, "id": "other"}}],
+    }
+    for body, places in ((wrong, {"Patient.gender"}), (wrapped, {"Patient.gender", "Patient.id"})):
+        found = issues(await api.call("POST", path, body))
+        assert {i["expression"][0] for i in found if i["severity"] == "error"} == places
+    assert (await api.call("GET", f"/Patient/{patient['id']}")).json() == patient
+
+
 async def test_who_has_no_role_is_refused(api: World) -> None:
     body = {"resourceType": "Patient"}
     assert (await api.call("POST", "/Patient/$validate", body, INSURER)).status_code == 403

@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 from urllib.parse import parse_qsl
 
-from pater.fhir.search_query import SearchRequest, parse_search
+from pater.fhir.search.query import SearchRequest, parse_search
 from pater.store.database import Database
 from pater.store.search import Page, Scope, search
 from pater.store.write import Committer, Put, WriteSet
@@ -84,6 +84,11 @@ def resources() -> list[tuple[int, Json]]:
         "resourceType": "RiskAssessment", "id": "risk", "status": "final",
         "subject": {"reference": "Group/g"}, "prediction": [{"probabilityDecimal": 0.25}],
     }))  # fmt: skip
+    for number, period in enumerate(({"end": "2026-02"}, {"start": "2026-01"}, {"end": "2025"})):
+        world.append((3, {
+            "resourceType": "Composition", "id": f"doc{number}", "status": "final",
+            "subject": {"reference": "Patient/p3"}, "event": [{"period": period}],
+        }))  # fmt: skip
     return world
 
 

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pater.fhir.search_values import ReferenceValue, TokenValue
+from pater.fhir.search.values import ReferenceValue, TokenValue
 from pater.store import tokens
 from pater.store.body import train
 from pater.store.database import Database

@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pater.fhir.search_index import index_values
-from pater.fhir.search_query import (
+from pater.fhir.search.index import index_values
+from pater.fhir.search.query import (
     Condition,
     SearchError,
     SearchRequest,
@@ -20,10 +20,11 @@ from pater.fhir.search_query import (
     matches,
 )
 from pater.store import search as search_module
-from pater.store import search_rows, search_where
 from pater.store.database import Database
+from pater.store.search import rows as search_rows
 from pater.store.search import search
-from pater.store.search_sql import prefix_end, storable
+from pater.store.search import where as search_where
+from pater.store.search.sql import prefix_end, storable
 from pater.store.tokens import code_hash
 from pater.store.write import Committer, Put, WriteSet
 from tests.store.search_world import (
@@ -237,6 +238,7 @@ PAGED = [
     "Patient?family:contains=ova&_sort=given", "Patient?_sort=email,-family",
     "Patient?_sort=gender,-family", "Observation?_sort=status,-date",
     "Observation?patient.gender=male&_sort=-date", "Observation?code:not=8480-6&_sort=date",
+    "Composition?_sort=period", "Composition?_sort=-period",
 ]  # fmt: skip
 
 

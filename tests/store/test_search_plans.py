@@ -14,7 +14,7 @@ import pytest
 
 from pater.fhir.definitions import TYPE_NUMBER
 from pater.store.database import Database
-from pater.store.search_rows import Reader
+from pater.store.search.rows import Reader
 from pater.store.tokens import (
     code_hash,
     param_number,

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import pytest
 
-from pater.fhir.search_query import SearchError
+from pater.fhir.search.query import SearchError
 from pater.store.database import Database
 from pater.store.search import Scope
-from pater.store.search_include import INCLUDE_LIMIT
+from pater.store.search import rows as search_rows
+from pater.store.search.include import INCLUDE_LIMIT
 from tests.store.search_world import Json, ask, fill, ids, resources
 
 OWN = Scope(persons=frozenset({2}))
@@ -157,3 +158,24 @@ def _many() -> tuple[int, int, int]:
 
     hashed = reference_hash("Observation", "patient", "Patient", "p")
     return TYPE_NUMBER["Observation"], hashed, INCLUDE_LIMIT + 1
+
+
+async def test_what_belongs_to_nobody_takes_part_by_type(world: Database) -> None:
+    none = Scope(persons=frozenset({0, 2}), ownerless=frozenset())
+    shared = Scope(persons=frozenset({0, 2}), ownerless=frozenset({"Organization"}))
+    chained = "Encounter?service-provider.name=fakult"
+    included = "Encounter?_id=e2&_include=Encounter:service-provider"
+    for scope, found in ((none, []), (shared, ["e2"])):
+        assert await ids(world, chained, scope) == found
+        assert bool((await ask(world, included, scope)).included) is bool(found)
+        total = (await ask(world, "Organization?_total=accurate", scope)).total
+        assert bool(total) is bool(found)
+
+
+async def test_a_page_of_bodies_too_large_is_refused(
+    world: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(search_rows, "MOST_BYTES", 100)
+    with pytest.raises(SearchError) as refused:
+        await ask(world, "Observation", OWN)
+    assert [issue.code for issue in refused.value.issues] == ["too-costly"]

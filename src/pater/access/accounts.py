@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import unicodedata
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
@@ -66,11 +66,6 @@ def normal_password(password: str) -> bytes:
 def totp_secret() -> str:
     """A fresh base32 secret for one-time codes (RFC 6238), 160 bits."""
     return pyotp.random_base32()
-
-
-def totp_uri(secret: str, login: str) -> str:
-    """The `otpauth` address that an authenticator app reads from a QR code."""
-    return pyotp.TOTP(secret).provisioning_uri(name=login, issuer_name="Páteř")
 
 
 async def save(
@@ -154,14 +149,6 @@ async def find_by_login(db: Database, login: str) -> Account | None:
     """The account of a login name, active or not."""
     row = await db.fetchrow("select * from account where login = $1", normal_login(login))
     return None if row is None else account_of(row)
-
-
-async def list_accounts(db: Database, *, after: str = "", count: int = 100) -> Sequence[Account]:
-    """Up to `count` accounts in the order of their login names, those after the given one."""
-    rows = await db.fetch(
-        "select * from account where login > $1 order by login limit $2", after, count
-    )
-    return [account_of(row) for row in rows]
 
 
 async def current_code(

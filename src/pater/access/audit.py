@@ -13,7 +13,6 @@ from pater.store.journal import JournalEntry, JournalRow
 
 OK = "0"
 MINOR_FAILURE = "4"
-SERIOUS_FAILURE = "8"
 
 _DCM = "http://dicom.nema.org/resources/ontology/DCM"
 _EVENT_TYPE = "http://terminology.hl7.org/CodeSystem/audit-event-type"

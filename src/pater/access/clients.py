@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
@@ -11,6 +11,7 @@ import orjson
 from joserfc.errors import JoseError
 from joserfc.jwk import ECKey, RSAKey
 
+from pater.access.caller import KEY, Caller
 from pater.access.policy import ROLE_PURPOSES, ROLES
 from pater.access.scopes import parse_scope
 from pater.store.database import Database, Record
@@ -112,10 +113,19 @@ async def find(db: Database, client_id: str) -> Client | None:
     return None if row is None else _client(row)
 
 
-async def list_clients(db: Database, *, after: str = "", count: int = 100) -> Sequence[Client]:
-    """Up to `count` clients in the order of their ids, those after the given id."""
-    rows = await db.fetch("select * from client where id > $1 order by id limit $2", after, count)
-    return [_client(row) for row in rows]
+def client_caller(client: Client, *, scopes: tuple[str, ...], purpose: str) -> Caller:
+    """The caller that a client is once its key has proved it."""
+    return Caller(
+        kind="system",
+        id=client.id,
+        name=client.name,
+        role=client.role,
+        organization=client.organization,
+        organization_name=client.organization_name,
+        purpose=purpose,
+        strength=KEY,
+        scopes=scopes,
+    )
 
 
 def _client(row: Record) -> Client:

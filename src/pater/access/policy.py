@@ -53,8 +53,6 @@ PUBLIC_TYPES = frozenset(
     }
 )  # fmt: skip
 
-TREATMENT = frozenset({"TREAT", "ETREAT"})
-
 # The purposes of use that an account or a client of a role may choose from.
 ROLE_PURPOSES: dict[str, tuple[str, ...]] = {
     "provider-system": ("TREAT", "ETREAT"),

@@ -14,6 +14,7 @@ from starlette.routing import BaseRoute, Route
 
 from pater.access import audit, smart
 from pater.access.caller import KEY, Caller
+from pater.access.clients import client_caller
 from pater.access.smart import OAuthError
 from pater.access.tokens import LIFETIME, Tokens
 from pater.store.database import Database
@@ -118,17 +119,12 @@ def _refused(
 ) -> JournalEntry:
     """What was refused to whom; of a client that is not known, nothing it said is kept."""
     client = error.client
-    caller = Caller(
-        kind="system",
-        id=client.id if client else "",
-        name=client.name if client else "",
-        role=client.role if client else "",
-        organization=client.organization if client else "",
-        organization_name=client.organization_name if client else "",
-        strength=KEY,
-        source=source,
-        request_id=request_id,
+    known = (
+        client_caller(client, scopes=(), purpose="")
+        if client
+        else Caller(kind="system", id="", name="", role="", strength=KEY)
     )
+    caller = replace(known, source=source, request_id=request_id)
     reason = error.reason or "token-request"
     return audit.entry(caller, "E", "token", audit.MINOR_FAILURE, clock=clock, reason=reason)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import secrets
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Final
 
@@ -120,11 +120,6 @@ async def change_session(db: Database, token: str, *, purpose: str, patient: str
     )
 
 
-async def set_language(db: Database, token: str, lang: str) -> None:
-    """Set the language of a session."""
-    await db.execute("update session set lang = $2 where token_hash = $1", _hash(token), lang)
-
-
 async def end_session(db: Database, token: str) -> None:
     """End a session; an unknown token is no error."""
     await db.execute("delete from session where token_hash = $1", _hash(token))
@@ -171,16 +166,12 @@ def login_entry(
 
     Somebody unknown is written without the login name: people type passwords into that field.
     """
-    caller = Caller(
-        kind="person",
-        id=account.id if account else "",
-        name=account.name if account else "",
-        role=account.role if account else "",
-        organization=account.organization if account else "",
-        organization_name=account.organization_name if account else "",
-        source=source,
-        request_id=request_id,
+    known = (
+        account_caller(account, strength=PASSWORD, purpose="")
+        if account
+        else Caller(kind="person", id="", name="", role="")
     )
+    caller = replace(known, source=source, request_id=request_id)
     done = reason in ("login", "logout")
     return audit.entry(
         caller,

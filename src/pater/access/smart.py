@@ -15,8 +15,8 @@ from joserfc.errors import JoseError
 from joserfc.jwk import ECKey, RSAKey
 from joserfc.jws import JWSRegistry
 
-from pater.access.caller import KEY, Caller
-from pater.access.clients import Client, ClientError, find, public_key
+from pater.access.caller import Caller
+from pater.access.clients import Client, ClientError, client_caller, find, public_key
 from pater.access.scopes import ScopeError, covers, parse_scope
 from pater.store.database import Database
 
@@ -92,17 +92,7 @@ async def grant(
     client = await authenticate_client(db, form, audiences, clock)
     scopes = _scopes(client, form.get("scope", ""))
     purpose = _purpose(client, form.get("purpose_of_use", ""))
-    return Caller(
-        kind="system",
-        id=client.id,
-        name=client.name,
-        role=client.role,
-        organization=client.organization,
-        organization_name=client.organization_name,
-        purpose=purpose,
-        strength=KEY,
-        scopes=scopes,
-    )
+    return client_caller(client, scopes=scopes, purpose=purpose)
 
 
 async def authenticate_client(

@@ -6,9 +6,9 @@ from functools import cache
 from typing import Any
 
 from pater.fhir.definitions import compartment
-from pater.fhir.fhirpath_compile import Fn, mixed
+from pater.fhir.fhirpath.compile import Fn, mixed
 from pater.fhir.references import Ref, reference_of
-from pater.fhir.search_parameters import indexed_parameters
+from pater.fhir.search.parameters import indexed_parameters
 
 # Whom a resource is about comes before who asked for it, paid for it or took part in it.
 _OWNERS = ("subject", "patient", "beneficiary", "individual")

@@ -7,7 +7,7 @@ from datetime import datetime
 
 from pater.access.caller import Caller
 from pater.access.policy import Action
-from pater.fhir.search_query import SearchRequest
+from pater.fhir.search.query import SearchRequest
 from pater.records import journal_search, reading, searching, writing
 from pater.records.changes import Change, HistoryPage
 from pater.records.ports import Ports

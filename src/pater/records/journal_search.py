@@ -12,7 +12,7 @@ from pater.access.caller import Caller
 from pater.access.policy import Decision, decide
 from pater.fhir.issues import Issue
 from pater.fhir.json import dumps
-from pater.fhir.search_query import (
+from pater.fhir.search.query import (
     Condition,
     DateTerm,
     ReferenceTerm,
@@ -243,7 +243,7 @@ async def _condition(ports: Ports, condition: Condition, wanted: _Filter) -> Non
 
 async def _patients(ports: Ports, values: Sequence[Value], wanted: _Filter) -> None:
     ids = [v.id for v in values if isinstance(v, ReferenceTerm) and v.id is not None]
-    _only(ports, await persons_of(ports.db, ids), wanted)
+    _only(await persons_of(ports.db, ids), wanted)
 
 
 async def _chained(ports: Ports, condition: Condition, wanted: _Filter) -> None:
@@ -258,10 +258,10 @@ async def _chained(ports: Ports, condition: Condition, wanted: _Filter) -> None:
             cursor_key=ports.cursor_key,
         )
         persons.update({stored.id: stored.person for stored in page.matches})
-    _only(ports, persons, wanted)
+    _only(persons, wanted)
 
 
-def _only(ports: Ports, persons: dict[str, int], wanted: _Filter) -> None:
+def _only(persons: dict[str, int], wanted: _Filter) -> None:
     numbers = frozenset(persons.values())
     if not numbers:
         wanted.nothing = True

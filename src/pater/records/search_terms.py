@@ -10,7 +10,7 @@ import hashlib
 from collections.abc import Iterator
 from datetime import datetime, timedelta
 
-from pater.fhir.search_query import (
+from pater.fhir.search.query import (
     Condition,
     DateTerm,
     MissingTerm,
@@ -35,9 +35,9 @@ _IDENTIFYING = frozenset(
 QUERY_LENGTH = 2000
 
 
-def pairs(request: SearchRequest) -> list[tuple[str, str]]:
+def pairs(conditions: tuple[Condition, ...]) -> list[tuple[str, str]]:
     """The conditions as (name, value) pairs, values escaped as in a query string."""
-    return [(name, ",".join(values)) for name, values in _named(request.conditions, "")]
+    return [(name, ",".join(values)) for name, values in _named(conditions, "")]
 
 
 def journal_query(request: SearchRequest, key: bytes) -> str:

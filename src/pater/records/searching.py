@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import replace
 from functools import lru_cache
+from typing import NoReturn
 
+from pater.access.binding import MOST_NAMED
 from pater.access.caller import Caller
-from pater.access.policy import Decision, decide, is_bound, is_personal
+from pater.access.policy import PUBLIC_TYPES, Decision, decide, is_bound, is_personal
 from pater.fhir.definitions import RESOURCE_TYPES
-from pater.fhir.search_query import Condition, ReferenceTerm, SearchRequest, TokenTerm
+from pater.fhir.search.query import Condition, ReferenceTerm, SearchRequest
 from pater.records import journal_search
 from pater.records.errors import Forbidden
 from pater.records.ports import DONE, REFUSED, Ports
@@ -20,7 +21,9 @@ from pater.store.search import Page, Scope
 
 DEFAULT_COUNT = 50
 MAX_COUNT = 1000
-_ASKED_LIMIT = 20  # persons named by a search that finds nothing, who each get an entry
+MOST_PERSONS = MOST_NAMED
+"""Persons whose data one search that has to name the patient may concern."""
+_NAMES = frozenset({"family", "name", "birthdate"})
 
 
 async def search(ports: Ports, caller: Caller, request: SearchRequest, count: int | None) -> Page:
@@ -30,21 +33,79 @@ async def search(ports: Ports, caller: Caller, request: SearchRequest, count: in
     query = journal_query(request, ports.cursor_key)
     decision = decide(caller, "search", request.type, person=None)
     if not decision.allowed:
-        await ports.refused(caller, "search", request.type, decision.reason, query=query)
-        raise Forbidden(decision.reason)
-    if decision.patient_bound and not is_bound(request.type, pairs(request)):
-        await ports.refused(caller, "search", request.type, "not-bound", query=query)
-        raise Forbidden("not-bound")
+        await _refuse(ports, caller, request, decision.reason, query)
+    naming = _naming(request) if is_personal(request.type) else ()
+    if decision.patient_bound and not naming:
+        await _refuse(ports, caller, request, "not-bound", query)
     scope = _scope(caller, request, decision.persons)
+    if decision.patient_bound and _combines(request):
+        # what is combined with the named patients is looked for with them, not with others
+        named = await _meant(ports, request, naming)
+        if len(named) > MOST_PERSONS:
+            await _refuse(ports, caller, request, "not-bound", query)
+        scope = replace(scope, persons=named | {0})
     size = page_size(request, count)
     if not size and request.total == "none":
         request = replace(request, total="accurate")  # the number is all that was asked for
     page = await store_search.search(
         ports.db, request, scope, count=size, cursor_key=ports.cursor_key
     )
-    page = _visible(page, decision, scope)
-    await _record(ports, caller, request, scope, page, decision.reason, query)
+    if decision.patient_bound and await _lists(ports, request, naming, page):
+        await _refuse(ports, caller, request, "not-bound", query)
+    await _record(ports, caller, request, naming, decision, page, query)
     return page
+
+
+async def _refuse(
+    ports: Ports, caller: Caller, request: SearchRequest, reason: str, query: str
+) -> NoReturn:
+    await ports.refused(caller, "search", request.type, reason, query=query)
+    raise Forbidden(reason)
+
+
+def _naming(request: SearchRequest) -> tuple[Condition, ...]:
+    """The conditions that say which patients or records are meant; none = the search names none."""
+    one = tuple(c for c in request.conditions if is_bound(request.type, pairs((c,))))
+    if one:
+        return one
+    several = tuple(c for c in request.conditions if c.param in _NAMES)
+    return several if is_bound(request.type, pairs(several)) else ()
+
+
+def _names_patients(condition: Condition) -> bool:
+    """Whether a naming condition names its patients one by one, so that they are few for sure."""
+    return condition.param in ("patient", "subject") and condition.modifier != "identifier"
+
+
+def _combines(request: SearchRequest) -> bool:
+    """Whether chains or `_has` lead further than to the Patient who is named."""
+    return any(
+        condition.kind == "has"
+        or any(chain.condition.kind in ("chain", "has") for chain in condition.chain)
+        or (condition.kind == "chain" and condition.param not in ("patient", "subject"))
+        for condition in request.conditions
+    )
+
+
+async def _lists(
+    ports: Ports, request: SearchRequest, naming: tuple[Condition, ...], page: Page
+) -> bool:
+    """Whether one identifier turned out to mean so many people that the answer would list them."""
+    if any(_names_patients(condition) for condition in naming):
+        return False
+    shown = {each.person for each in page.matches}
+    if len(shown) <= MOST_PERSONS and page.next is None and not page.total:
+        return False
+    return len(await _meant(ports, request, naming)) > MOST_PERSONS
+
+
+async def _meant(
+    ports: Ports, request: SearchRequest, naming: tuple[Condition, ...]
+) -> frozenset[int]:
+    """The persons whose records the naming conditions mean, one more than are allowed at most."""
+    return await store_search.persons(
+        ports.db, SearchRequest(request.type, naming), most=MOST_PERSONS + 1
+    )
 
 
 def page_size(request: SearchRequest, count: int | None) -> int:
@@ -72,43 +133,34 @@ def _wide_scope(caller: Caller, personal: bool) -> Scope:
     """
     persons: set[int] | None = None
     excluded = {"AuditEvent"}
+    together = False
     for type_ in RESOURCE_TYPES:
         decision = decide(caller, "search", type_, person=None)
         if not decision.allowed or (decision.patient_bound and not personal):
             excluded.add(type_)
-        elif decision.persons is not None:
-            # person 0 stands for organisations, code systems and the like
+            continue
+        # who has to name the patient sees no other patient's record by way of includes
+        # (everything that a doctor of the record ever did, the other members of a group)
+        together = together or decision.patient_bound
+        if decision.persons is not None:
             persons = (persons or {0}) | decision.persons
-    return Scope(None if persons is None else frozenset(persons), frozenset(excluded))
-
-
-def _visible(page: Page, decision: Decision, scope: Scope) -> Page:
-    """The page without what the scope alone could not leave out.
-
-    A caller with a right to own data only does not see a record of a personal type that belongs to
-    nobody (person 0, which the scope needs for organisations and the like). A caller who has to
-    name the patient sees no other patient's record by way of includes (everything that a doctor
-    of the record ever did, the other members of a group).
-    """
-    matches, included = page.matches, page.included
-    if decision.persons is not None or scope.persons is not None:
-        matches = [each for each in matches if each.person or not is_personal(each.type)]
-        included = [each for each in included if each.person or not is_personal(each.type)]
-    if decision.patient_bound and included:
-        persons = {each.person for each in matches} | {0}
-        included = [each for each in included if each.person in persons]
-    return replace(page, matches=matches, included=included)
+    # person 0 stands for organisations, code systems and the like; a record of a personal type
+    # that belongs to nobody is not shown to whom only own data are
+    if persons is not None:
+        return Scope(frozenset(persons), frozenset(excluded), ownerless=PUBLIC_TYPES)
+    return Scope(None, frozenset(excluded), together=together)
 
 
 async def _record(
     ports: Ports,
     caller: Caller,
     request: SearchRequest,
-    scope: Scope,
+    naming: tuple[Condition, ...],
+    decision: Decision,
     page: Page,
-    reason: str,
     query: str,
 ) -> None:
+    """One entry for each person shown, counted or named."""
     shown: dict[int, str] = {}  # person -> Patient id where the page itself tells it
     for stored in (*page.matches, *page.included):
         if stored.type == "Patient":
@@ -116,10 +168,13 @@ async def _record(
         elif stored.person:
             shown.setdefault(stored.person, "")
     outcomes = dict.fromkeys(shown, DONE)
-    if not outcomes and is_personal(request.type):
-        for person in await _asked(ports, request):
-            withheld = scope.persons is not None and person not in scope.persons
-            outcomes[person] = REFUSED if withheld else DONE
+    own = decision.persons
+    # whoever was named and is not shown was asked about too: that there is nothing is an answer
+    if naming and (own is not None or not outcomes or any(len(c.values) > 1 for c in naming)):
+        for person in sorted(await _asked(ports, request, naming) - outcomes.keys()):
+            outcomes[person] = DONE if own is None or person in own else REFUSED
+    if not outcomes and own is not None:
+        outcomes = dict.fromkeys(own, DONE)
     unnamed = [person for person in outcomes if not shown.get(person)]
     names = await ports.names.of_all(ports.db, unnamed) if unnamed else {}
     await ports.record(
@@ -127,7 +182,7 @@ async def _record(
             caller,
             "search",
             outcome,
-            "other-person" if outcome == REFUSED else reason,
+            "other-person" if outcome == REFUSED else decision.reason,
             person=person,
             patient=shown.get(person) or names.get(person, ""),
             type=request.type,
@@ -137,34 +192,26 @@ async def _record(
     )
 
 
-async def _asked(ports: Ports, request: SearchRequest) -> list[int]:
-    """The persons whom a search without hits named, as far as the store knows them."""
+async def _asked(
+    ports: Ports, request: SearchRequest, naming: tuple[Condition, ...]
+) -> frozenset[int]:
+    """The persons whom a search named, as far as the store knows them, whatever it found.
+
+    Everybody's index is asked here, beyond the caller's scope: nothing of the answer leaves, and
+    the person learns that somebody tried.
+    """
     ids: set[str] = set()
-    chained: list[Condition] = []
-    for condition in request.conditions:
-        if condition.modifier in ("not", "missing", "identifier"):
-            continue
+    persons: set[int] = set()
+    for condition in naming:
         for value in condition.values:
             if isinstance(value, ReferenceTerm) and value.id and "Patient" in value.types:
                 ids.add(value.id)
-            elif isinstance(value, TokenTerm) and condition.kind == "id" and value.code:
-                ids.update({value.code} if request.type == "Patient" else ())
-        if condition.kind == "chain" and condition.param in ("patient", "subject"):
-            chained += [c.condition for c in condition.chain if c.type == "Patient"]
-    persons = set((await store.persons_of(ports.db, _first(ids))).values())
-    for condition in chained[:_ASKED_LIMIT]:
-        # the whole person index may be asked here, beyond the caller's scope: nothing of the
-        # answer leaves, and the person learns that somebody tried
-        found = await store_search.search(
-            ports.db,
-            SearchRequest(type="Patient", conditions=(condition,)),
-            Scope(None),
-            count=_ASKED_LIMIT,
-            cursor_key=ports.cursor_key,
-        )
-        persons.update(each.person for each in found.matches)
-    return sorted(persons)[:_ASKED_LIMIT]
-
-
-def _first(ids: Iterable[str]) -> list[str]:
-    return sorted(ids)[:_ASKED_LIMIT]
+        for chain in condition.chain:
+            if chain.type == "Patient":
+                there = SearchRequest("Patient", (chain.condition,))
+                persons |= await store_search.persons(ports.db, there, most=MOST_PERSONS)
+        if not _names_patients(condition):
+            alone = SearchRequest(request.type, (condition,))
+            persons |= await store_search.persons(ports.db, alone, most=MOST_PERSONS)
+    persons.update((await store.persons_of(ports.db, sorted(ids)[:MOST_PERSONS])).values())
+    return frozenset(persons - {0})

@@ -337,8 +337,16 @@ async def _write(
 async def _entries(
     ports: Ports, caller: Caller, plans: Sequence[_Plan], interaction: str
 ) -> list[JournalEntry]:
-    """One entry for each change that the caller asked for; derived ones follow from them."""
+    """One entry for each change that the caller asked for; derived ones follow from them.
+
+    But whose record a derived change alone touched (the second patient of a document) is told too.
+    """
     asked = [plan for plan in plans if not plan.change.derived]
+    told = {plan.person for plan in asked}
+    for plan in plans:
+        if plan.person and plan.person not in told and plan.put is not None:
+            told.add(plan.person)
+            asked.append(plan)
     fresh = {plan.person: plan.id for plan in plans if plan.change.type == "Patient"}
     persons = {plan.person for plan in asked if plan.person} - fresh.keys()
     names = {**(await ports.names.of_all(ports.db, persons) if persons else {}), **fresh}

@@ -55,18 +55,29 @@ def check_rid(value: str) -> Verdict:
         return Verdict("drid", True)
     if not re.fullmatch(r"[1-9][0-9]{9}", value):
         return Verdict("rid", False, "a RID has ten digits and does not begin with 0")
-    number = int(value)
-    if number % 13 or number % 11 == 0:
+    if not _is_rid(int(value)):
         return Verdict("rid", False, "the check of the RID fails (divisible by 13 and not by 11)")
     return Verdict("rid", True)
+
+
+def _is_rid(number: int) -> bool:
+    return number % 13 == 0 and number % 11 != 0
 
 
 def new_rid(random: Random) -> str:
     """A well-formed RID without meaning; uniqueness is for the register to claim."""
     while True:
         number = random.randrange(1_000_000_000 // 13 + 1, 10_000_000_000 // 13) * 13
-        if number % 11 and number >= 1_000_000_000:
+        if _is_rid(number):
             return str(number)
+
+
+def rid_from(start: int) -> str:
+    """The first well-formed RID from a ten-digit number on (for generated persons)."""
+    number = start
+    while not _is_rid(number):
+        number += 1
+    return str(number)
 
 
 def new_drid(random: Random) -> str:
@@ -135,10 +146,15 @@ def check_ico(value: str) -> Verdict:
     """Organisation's number (IČO): eight digits with a weighted check digit."""
     if not re.fullmatch(r"[0-9]{8}", value):
         return Verdict("ico", False, "an IČO has eight digits")
-    rest = sum(int(digit) * weight for digit, weight in zip(value, range(8, 1, -1), strict=False))
-    if (11 - rest % 11) % 10 != int(value[7]):
+    if ico_from(value[:7]) != value:
         return Verdict("ico", False, "the check digit of the IČO fails")
     return Verdict("ico", True)
+
+
+def ico_from(stem: str) -> str:
+    """Seven digits completed by the check digit of an IČO."""
+    rest = sum(int(digit) * weight for digit, weight in zip(stem, range(8, 1, -1), strict=True))
+    return f"{stem}{(11 - rest % 11) % 10}"
 
 
 def check_professional(value: str) -> Verdict:
@@ -185,13 +201,16 @@ def check(system: str, value: str) -> Verdict:
 
 
 def birth_number_for(born: date, gender: str, serial: int) -> str:
-    """A valid ten-digit birth number of a person born since 1954 (for generated persons).
+    """A valid birth number (for generated persons): nine digits until 1953, ten since.
 
-    `serial` is the three digits before the check digit; a serial without a check digit moves on.
+    `serial` is the three digits after the date, not 000 for nine digits; since 1954 a serial
+    without a check digit moves on.
     """
     month = born.month + (50 if gender == "female" else 0)
     while True:
         stem = f"{born.year % 100:02d}{month:02d}{born.day:02d}{serial % 1000:03d}"
+        if born.year < 1900 + _CENTURY:
+            return stem
         rest = int(stem) % 11
         if rest != 10:
             return f"{stem}{rest}"

@@ -14,7 +14,7 @@ from random import Random
 from typing import Any, Final, Literal
 
 from pater.fhir.json import parse
-from pater.fhir.search_index import normalise
+from pater.fhir.search.index import normalise
 from pater.registers.identifiers import (
     RID,
     BirthNumber,

@@ -11,20 +11,14 @@ from uuid import uuid4
 import structlog
 
 from pater.access.caller import Caller
+from pater.domain import Check, CreateHandler, Operation, OperationRequest, Parts
 from pater.fhir.definitions import TYPE_NUMBER
 from pater.fhir.issues import Issue
 from pater.records.gate import Gate
 from pater.rest import bundles
 from pater.rest import interactions as do
 from pater.rest.capability import capability_statement
-from pater.rest.config import (
-    CreateHandler,
-    Domain,
-    Operation,
-    OperationRequest,
-    RestConfig,
-    Tokens,
-)
+from pater.rest.config import RestConfig, Tokens
 from pater.rest.errors import HttpError, not_allowed
 from pater.rest.interactions import Api
 from pater.rest.outcomes import CLIENT_ERRORS, reply_of
@@ -47,7 +41,6 @@ AsgiApp = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 log = structlog.get_logger(__name__)
 
-_METADATA_METHODS: Final = ("GET", "HEAD")
 _CHALLENGE: Final = ((b"www-authenticate", b'Bearer realm="fhir"'),)
 
 
@@ -72,18 +65,22 @@ class _Call:
             raise not_allowed(named)
 
 
-def fhir_app(gate: Gate, tokens: Tokens, domains: Sequence[Domain], config: RestConfig) -> AsgiApp:
-    """The API over a gate, to be mounted at /fhir. `domains` add handlers of creates."""
+def fhir_app(gate: Gate, tokens: Tokens, domains: Sequence[Parts], config: RestConfig) -> AsgiApp:
+    """The API over a gate, to be mounted at /fhir. Domains add to it: see `Parts`."""
     creates: dict[str, list[CreateHandler]] = {}
+    checks: dict[str, list[Check]] = {}
     for domain in domains:
         for type_, handler in domain.creates.items():
             creates.setdefault(type_, []).append(handler)
+        for type_, check in domain.checks.items():
+            checks.setdefault(type_, []).append(check)
     operations = {
         (operation.name, type_, operation.instance): operation
-        for operation in config.operations
+        for domain in domains
+        for operation in domain.operations
         for type_ in operation.types
     }
-    api = Api(gate, config, creates, operations)
+    api = Api(gate, config, creates, checks, operations)
     return _FhirApp(api, tokens)
 
 
@@ -220,7 +217,13 @@ class _FhirApp:
         if name == "$validate" and type_:
             if id_:
                 call.allow("GET", "POST")
-                return await validate_stored(self._api, caller, type_, id_, parameters)
+                raw = b""
+                if call.method == "POST":
+                    raw = await read_body(call.receive, call.headers, self._api.config.max_body)
+                if not raw.strip():
+                    return await validate_stored(self._api, caller, type_, id_, parameters)
+                require_json(call.headers)
+                return await validate_sent(self._api, caller, type_, raw, parameters, id_)
             call.allow("POST")
             raw = await self._json(call)
             return await validate_sent(self._api, caller, type_, raw, parameters)

@@ -27,6 +27,9 @@ _ORDER: Final = {"DELETE": 0, "POST": 1, "PUT": 2, "GET": 3}
 _METHODS: Final[dict[str, Method]] = {"DELETE": "delete", "POST": "create", "PUT": "update"}
 _AT_ONCE = 16  # entries of a batch that run side by side, so that their commits share a flush
 _JSON: Final = {"content-type": "application/fhir+json"}
+MOST_ENTRIES: Final = 10_000
+MOST_BYTES: Final = 64 * 1024 * 1024
+"""What the entries of one answer may hold together: a small Bundle may ask for much."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +59,10 @@ async def process(api: Api, caller: Caller, raw: bytes, headers: dict[str, str])
     if kind not in ("transaction", "batch"):
         text = "this address takes a Bundle of type transaction or batch"
         raise HttpError(400, "invalid", text, path="Bundle.type")
+    entries = bundle.get("entry")
+    if isinstance(entries, list) and len(entries) > MOST_ENTRIES:
+        text = f"a Bundle has at most {MOST_ENTRIES} entries here"
+        raise HttpError(413, "too-long", text, path="Bundle.entry")
     if kind == "batch":
         return await _batch(api, caller, bundle, prefer_return(headers))
     return await _transaction(api, caller, bundle, prefer_return(headers))
@@ -80,9 +87,10 @@ async def _transaction(api: Api, caller: Caller, bundle: dict[str, Any], prefer:
         entry.position: _written_entry(result, prefer)
         for (entry, _), result in zip(changes, written, strict=True)
     }
+    room = _Room()
     for entry in entries:
         if entry.method == "GET":
-            reply = await _single(api, caller, entry, prefer)
+            reply = await _single(api, caller, entry, prefer, room)
             answers[entry.position] = _reply_entry(reply, api.config.base_url)
     return Reply(200, _response("transaction-response", answers))
 
@@ -94,6 +102,7 @@ async def _batch(api: Api, caller: Caller, bundle: dict[str, Any], prefer: str) 
     do.checked(shell)
     gate = asyncio.Semaphore(_AT_ONCE)
     answers: dict[int, bytes] = {}
+    room = _Room()
     entries: list[Entry] = []
     for position, raw_entry in enumerate(bundle.get("entry") or ()):
         issues: list[Issue] = []
@@ -106,7 +115,7 @@ async def _batch(api: Api, caller: Caller, bundle: dict[str, Any], prefer: str) 
 
     async def run(entry: Entry) -> None:
         async with gate:
-            reply = await _single(api, caller, entry, prefer)
+            reply = await _single(api, caller, entry, prefer, room)
             answers[entry.position] = _reply_entry(reply, api.config.base_url)
 
     for method in _ORDER:
@@ -268,12 +277,23 @@ def _expected(entry: Entry, issues: list[Issue]) -> int | None:
         return None
 
 
-async def _single(api: Api, caller: Caller, entry: Entry, prefer: str) -> Reply:
+@dataclass(slots=True)
+class _Room:
+    """How much of an answer's size its entries have taken."""
+
+    taken: int = 0
+
+
+async def _single(api: Api, caller: Caller, entry: Entry, prefer: str, room: _Room) -> Reply:
     """One entry as the interaction that it stands for; a client's error is its answer."""
     try:
-        return await _interaction(api, caller, entry, prefer)
+        if entry.method == "GET" and room.taken > MOST_BYTES:
+            raise HttpError(413, "too-costly", "the answer is full: ask for this by itself")
+        reply = await _interaction(api, caller, entry, prefer)
     except CLIENT_ERRORS as error:
         return reply_of(error)
+    room.taken += len(reply.body)
+    return reply
 
 
 async def _interaction(api: Api, caller: Caller, entry: Entry, prefer: str) -> Reply:

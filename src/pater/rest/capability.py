@@ -7,7 +7,7 @@ from typing import Any, Final
 from pater.access.policy import group
 from pater.fhir.definitions import RESOURCE_TYPES, search_parameters
 from pater.fhir.json import dumps
-from pater.fhir.search_query import SearchError, parse_search
+from pater.fhir.search.query import SearchError, parse_search
 from pater.rest.interactions import Api
 
 _SMART: Final = "http://fhir-registry.smarthealthit.org/StructureDefinition/oauth-uris"
@@ -58,14 +58,8 @@ def capability_statement(api: Api) -> bytes:
 
 
 def _security(api: Api) -> dict[str, Any]:
-    uris = [
-        {"url": name, "valueUri": url}
-        for name, url in (
-            ("token", api.config.token_url),
-            ("authorize", api.config.authorize_url),
-        )
-        if url
-    ]
+    url = api.config.token_url
+    uris = [{"url": "token", "valueUri": url}] if url else []
     security: dict[str, Any] = {
         "cors": False,
         "service": [
@@ -118,8 +112,8 @@ def _operations(api: Api, type: str) -> dict[str, Any]:
     found = [{"name": "validate", "definition": _VALIDATE}] if type else []
     found += [
         {"name": operation.name, "definition": operation.definition}
-        for operation in api.config.operations
-        if type in operation.types and operation.definition
+        for (_, place, _), operation in api.operations.items()
+        if place == type and operation.definition
     ]
     return {"operation": found} if found else {}
 

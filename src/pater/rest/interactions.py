@@ -7,13 +7,14 @@ from dataclasses import dataclass
 from typing import Any
 
 from pater.access.caller import Caller
+from pater.domain import Answer, Check, CreateHandler, Operation
 from pater.fhir.issues import Issue, has_errors
 from pater.fhir.json import parse
-from pater.fhir.search_query import parse_search
+from pater.fhir.search.query import parse_search
 from pater.fhir.validation import validate
 from pater.records.changes import Change
 from pater.records.gate import Gate
-from pater.rest.config import Answer, CreateHandler, Operation, RestConfig
+from pater.rest.config import RestConfig
 from pater.rest.errors import HttpError, unsupported
 from pater.rest.projection import SUMMARIES, project
 from pater.rest.requests import expected_version, is_id, knows_version, prefer_return
@@ -32,6 +33,7 @@ class Api:
     gate: Gate
     config: RestConfig
     creates: Mapping[str, Sequence[CreateHandler]]
+    checks: Mapping[str, Sequence[Check]]
     operations: Mapping[tuple[str, str, bool], Operation]
 
 
@@ -137,7 +139,7 @@ async def update(
         type,
         id,
         resource,
-        if_match=expected_version(headers, type, id),
+        if_match=expected_version(headers),
         claims_of=claims_of(api, type),
     )
     (written,) = await api.gate.commit(caller, [change])
@@ -146,7 +148,7 @@ async def update(
 
 async def delete(api: Api, caller: Caller, type: str, id: str, headers: Headers) -> Reply:
     """DELETE /type/id: 204, also when there was nothing (FHIR R4 3.1.0.7)."""
-    change = Change("delete", type, _id(type, id), if_match=expected_version(headers, type, id))
+    change = Change("delete", type, _id(type, id), if_match=expected_version(headers))
     (written,) = await api.gate.commit(caller, [change])
     if not written.version:
         return Reply(204)
@@ -172,8 +174,8 @@ def body_of(type: str, raw: bytes) -> dict[str, Any]:
     resource = parse_body(raw)
     found = resource.get("resourceType")
     if found != type:
-        said = f"a {found[:64]}" if isinstance(found, str) else "no resource"
-        text = f"this address takes a {type}, the body is {said}"
+        said = f"of type {found[:64]}" if isinstance(found, str) else "no resource"
+        text = f"this address takes a resource of type {type}, the body is {said}"
         raise HttpError(400, "invalid", text, path="resourceType")
     return resource
 

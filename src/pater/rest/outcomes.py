@@ -6,7 +6,7 @@ from pater.access.policy_texts import text as reason_text
 from pater.access.tokens import TokenError
 from pater.fhir.issues import Issue
 from pater.fhir.json import JsonError
-from pater.fhir.search_query import SearchError
+from pater.fhir.search.query import SearchError
 from pater.records.errors import (
     Conflict,
     Forbidden,

@@ -172,7 +172,7 @@ def prefer_return(headers: dict[str, str]) -> str:
     return ""
 
 
-def expected_version(headers: dict[str, str], type: str, id: str) -> int | None:
+def expected_version(headers: dict[str, str]) -> int | None:
     """What If-Match and If-None-Match say of the current version: n, 0 (absent) or None.
 
     A version that this server cannot have given is -1: it matches nothing.

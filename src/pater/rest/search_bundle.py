@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from urllib.parse import quote, urlencode
 
 from pater.fhir.json import dumps
-from pater.fhir.search_query import SearchRequest
+from pater.fhir.search.query import SearchRequest
 from pater.records.changes import HistoryPage
 from pater.rest.projection import project
 from pater.rest.responses import etag

@@ -18,10 +18,11 @@ _MODES = frozenset({"create", "update", "delete", "profile"})
 
 
 async def validate_sent(
-    api: Api, caller: Caller, type: str, raw: bytes, parameters: Parameters
+    api: Api, caller: Caller, type: str, raw: bytes, parameters: Parameters, id: str = ""
 ) -> Reply:
     """POST /type/$validate with a resource, or Parameters holding one (R4 Resource-validate).
 
+    At /type/id/$validate (`id`) the resource is checked as the new content of that address.
     Always 200 when the check could be made: what it found is in the OperationOutcome, a text that
     is no JSON too. 400 for wrong parameters.
     """
@@ -36,8 +37,12 @@ async def validate_sent(
         resource, more = _unwrap(body)
         issues += more
     if resource.get("resourceType") != type:
-        issues.append(Issue("error", "invalid", "resourceType", f"the address is that of a {type}"))
+        text = f"this address takes a resource of type {type}"
+        issues.append(Issue("error", "invalid", "resourceType", text))
     else:
+        if id and resource.get("id") != id:
+            text = "the resource has the same id as the address it is sent to"
+            issues.append(Issue("error", "value", f"{type}.id", text))
         issues += _all(api, type, resource)
     return Reply(200, outcome(issues))
 
@@ -55,9 +60,9 @@ async def validate_stored(
 
 def _all(api: Api, type: str, resource: dict[str, Any]) -> list[Issue]:
     issues = validate(resource)
-    check = api.config.checks.get(type)
-    if check is not None and not has_errors(issues):
-        issues += check(resource)
+    if not has_errors(issues):
+        for check in api.checks.get(type, ()):
+            issues += check(resource)
     return issues
 
 

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from functools import lru_cache
 from hashlib import blake2b
 
-from pater.fhir.search_values import IndexValues, ReferenceValue, TokenValue
+from pater.fhir.search.values import IndexValues, ReferenceValue, TokenValue
 
 # Each kind of token has its own first part, so that no two kinds can ever mean the same text.
 _SYSTEM_AND_CODE = "tsc"

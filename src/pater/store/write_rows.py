@@ -8,7 +8,7 @@ from typing import Any
 
 from pater.fhir.definitions import TYPE_NUMBER
 from pater.fhir.json import dumps
-from pater.fhir.search_index import MAIN_DATE, index_values, normalise
+from pater.fhir.search.index import MAIN_DATE, index_values, normalise
 from pater.store.tokens import param_number, resource_tokens, unit_hash
 from pater.store.write_shapes import Put
 

@@ -5,13 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
-
-@dataclass(frozen=True, slots=True)
-class NavItem:
-    """One entry of a portal's navigation."""
-
-    url: str
-    title: Mapping[str, str]  # by language
+from pater.domain import NavEntry
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,7 +18,7 @@ class Portal:
     title: Mapping[str, str]
     summary: Mapping[str, str]
     icon: str
-    nav: Sequence[NavItem] = ()
+    nav: Sequence[NavEntry] = ()
 
 
 PATIENT = Portal(
@@ -52,15 +46,13 @@ PROFESSIONAL = Portal(
 PORTALS: tuple[Portal, ...] = (PATIENT, PROFESSIONAL)
 
 
-def furnished(
-    portals: Sequence[Portal], items: Sequence[tuple[str, NavItem]]
-) -> tuple[Portal, ...]:
-    """The portals with the navigation that domains bring, as (portal's name, item).
+def furnished(portals: Sequence[Portal], entries: Sequence[NavEntry]) -> tuple[Portal, ...]:
+    """The portals with the navigation that domains bring.
 
     A portal that nobody brings a page to has no door.
     """
     filled = (
-        replace(portal, nav=[item for name, item in items if name == portal.name])
+        replace(portal, nav=[entry for entry in entries if entry.portal == portal.name])
         for portal in portals
     )
     return tuple(portal for portal in filled if portal.nav)

@@ -13,7 +13,7 @@ from typing import Any, Final
 
 from pater.fhir.compartment import patient_references
 from pater.fhir.issues import Issue
-from pater.fhir.references import iter_references
+from pater.fhir.references import iter_references, parse_reference
 from pater.registers.identifiers import check
 
 Resource = dict[str, Any]
@@ -88,6 +88,15 @@ def structure_issues(bundle: Resource) -> list[Issue]:
             issues.append(
                 Issue("error", "required", f"Bundle.entry[{position}]", "the entry has no resource")
             )
+        elif kind == "AuditEvent":
+            issues.append(
+                Issue(
+                    "error",
+                    "not-supported",
+                    f"Bundle.entry[{position}]",
+                    "who looked is recorded here, a document brings no records of access",
+                )
+            )
         elif kind == "Composition" and position:
             issues.append(
                 Issue(
@@ -142,7 +151,8 @@ def reference_issues(entries: list[Entry]) -> list[Issue]:
             place = f"{entry.path}{path.removeprefix(kind)}.reference"
             if kind == "Composition":
                 what = "a reference of the Composition leads nowhere in the document"
-            elif text in owners:
+            elif text in owners or parse_reference(text).type == "Patient":
+                # of any element and of any version: here it would mean somebody else's record
                 what = "the reference to the patient leads nowhere in the document"
             else:
                 issues.append(

@@ -15,12 +15,12 @@ from datetime import datetime
 from typing import Any, Final
 from uuid import UUID, uuid5
 
+from pater.access.policy import is_personal
 from pater.domains.exchange.document import Entry, Resource, names_of
 from pater.fhir.compartment import clinical_person_reference
 from pater.fhir.references import rewrite
-from pater.terminology.names import document_types
+from pater.terminology.names import LOINC, document_types
 
-LOINC: Final = "http://loinc.org"
 _FORMAT: Final = {
     "system": "http://ihe.net/fhir/ihe.formatcode.fhir/CodeSystem/formatcode",
     "code": "urn:ihe:iti:xds:2017:mimeTypeSufficient",
@@ -65,8 +65,12 @@ def server_names(
 def parts_of(
     entries: Sequence[Entry], people: Mapping[int, Person], names: Mapping[str, str]
 ) -> list[Part]:
-    """The entries as resources to store, all but the Patients (the register's are theirs)."""
+    """The entries as resources to store, all but the Patients (the register's are theirs).
+
+    `people` by the position of their entry, the subject of the document first.
+    """
     compartment = {f"Patient/{p.patient}": p.person for p in people.values()}
+    subject = next(iter(people.values()))
     parts = []
     for entry in entries:
         if entry.position in people:
@@ -74,7 +78,9 @@ def parts_of(
         kind, _, resource_id = names[entry.full_url].partition("/")
         resource = rewrite(entry.resource, names)
         owner = clinical_person_reference(kind, resource)
-        person = compartment.get(f"{owner.type}/{owner.id}", 0) if owner else 0
+        # a device, a specimen, a measurement that names nobody: of whom the document is
+        whose = subject.person if is_personal(kind) else 0
+        person = compartment.get(f"{owner.type}/{owner.id}", whose) if owner else whose
         parts.append(Part(kind, resource_id, person, {**resource, "id": resource_id}))
     return parts
 

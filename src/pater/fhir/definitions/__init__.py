@@ -153,16 +153,6 @@ def search_parameters(type_name: str) -> Mapping[str, SearchParameter]:
     return MappingProxyType(out)
 
 
-@lru_cache(maxsize=1)
-def _search_by_url() -> Mapping[str, SearchParameter]:
-    return {each.url: each for row in _search_by_base().values() for each in row.values()}
-
-
-def search_parameter(url: str) -> SearchParameter | None:
-    """The search parameter of a canonical address (components of composites name them so)."""
-    return _search_by_url().get(url)
-
-
 @cache
 def compartment(code: str) -> Mapping[str, tuple[str, ...]]:
     """resource type → the search parameters that put it in a compartment (R4 section 5.10).

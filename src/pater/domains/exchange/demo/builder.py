@@ -19,9 +19,9 @@ from pater.domains.exchange.demo.letter import letter
 from pater.domains.exchange.demo.people import DOCTORS, HOSPITALS, PERSONS, Json
 from pater.domains.exchange.demo.report import Diagnosis, Medicine, Report
 from pater.registers.identifiers import PROVIDER
+from pater.terminology.names import LOINC
 
 _PRAGUE: Final = ZoneInfo("Europe/Prague")
-LOINC: Final = "http://loinc.org"
 _PRESENTED: Final = "https://hl7.cz/fhir/core/StructureDefinition/presentedForm"
 _VERSION: Final = (
     "http://hl7.org/fhir/StructureDefinition/composition-clinicaldocument-versionNumber"

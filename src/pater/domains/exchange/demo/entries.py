@@ -17,12 +17,11 @@ from pater.domains.exchange.demo.report import (
     Report,
 )
 from pater.registers.identifiers import SID
-from pater.terminology.names import own_name
+from pater.terminology.names import LOINC, own_name
 
 Moment = Callable[[str], str]
 
 _T: Final = "http://terminology.hl7.org/CodeSystem/"
-LOINC: Final = "http://loinc.org"
 SNOMED: Final = "http://snomed.info/sct"
 MKN: Final = "https://uzis.cz/terminology/CodeSystem/mkn-10"
 UCUM: Final = "http://unitsofmeasure.org"

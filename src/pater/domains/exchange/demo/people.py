@@ -15,6 +15,8 @@ from pater.registers.identifiers import (
     PROVIDER,
     RID,
     birth_number_for,
+    ico_from,
+    rid_from,
 )
 
 Json = dict[str, Any]
@@ -117,7 +119,7 @@ class Person:
     prefix: str = ""
     language: str = "cs"
     mother: str = ""  # key of the mother of a newborn
-    allergies: tuple[str, ...] = ()  # keys of demo_catalogue.ALLERGIES
+    allergies: tuple[str, ...] = ()  # keys of catalogue.ALLERGIES
     chronic: tuple[tuple[str, str], ...] = field(default=())  # (MKN-10 code, since)
 
     @property
@@ -199,28 +201,9 @@ class Person:
         return out
 
 
-def _rid(seed: int) -> str:
-    """The first resort identifier from `seed` on: divisible by 13 and not by 11."""
-    number = seed + -seed % 13
-    return str(number if number % 11 else number + 13)
-
-
 def _krzp(seed: int) -> str:
     """The first identifier of a professional from `seed` on: divisible by 11."""
     return str(seed + -seed % 11)
-
-
-def _ico(seven: str) -> str:
-    """Seven digits completed by the check digit of a company identifier."""
-    total = sum(int(digit) * weight for digit, weight in zip(seven, range(8, 1, -1), strict=True))
-    return f"{seven}{(11 - total % 11) % 10}"
-
-
-def _birth_number(born: date, gender: str, serial: int) -> str:
-    if born.year >= 1954:
-        return birth_number_for(born, gender, serial)
-    month = born.month + (50 if gender == "female" else 0)  # nine digits, without a check digit
-    return f"{born.year % 100:02d}{month:02d}{born.day:02d}{serial:03d}"
 
 
 def _person(
@@ -228,8 +211,8 @@ def _person(
 ) -> Person:
     number = more.pop("birth_number", None)
     if number is None:
-        number = _birth_number(born, gender, 100 + seed % 800)
-    rid = more.pop("rid", "") or _rid(3_000_000_000 + seed * 7_919_113)
+        number = birth_number_for(born, gender, 100 + seed % 800)
+    rid = more.pop("rid", "") or rid_from(3_000_000_000 + seed * 7_919_113)
     return Person(key, given, family, gender, born, rid, number, **more)
 
 
@@ -239,7 +222,7 @@ HOSPITALS: Final[dict[str, Hospital]] = {
         Hospital(
             "a",
             "Krajská nemocnice Javorné, a. s.",
-            _ico("9990101"),
+            ico_from("9990101"),
             "U Nemocnice 1200/4",
             "Javorné",
             "999 01",
@@ -249,7 +232,7 @@ HOSPITALS: Final[dict[str, Hospital]] = {
         Hospital(
             "b",
             "Městská nemocnice Jílový Brod, p. o.",
-            _ico("9990202"),
+            ico_from("9990202"),
             "Lipová 77",
             "Jílový Brod",
             "999 22",

@@ -19,8 +19,9 @@ from pater.domains.exchange.pages.listing import DocumentItem, document_items
 from pater.domains.exchange.pdf import document_pdf
 from pater.domains.exchange.view import attachment_bytes, document_view
 from pater.fhir.json import parse
-from pater.fhir.search_query import parse_search
+from pater.fhir.search.query import SearchError, parse_search
 from pater.records.errors import Forbidden, Gone, NotFound
+from pater.rest.requests import is_id
 from pater.terminology.names import Language
 from pater.web.context import PageContext
 
@@ -44,6 +45,8 @@ async def answers() -> AsyncIterator[None]:
         yield
     except (NotFound, Gone) as error:
         raise HTTPException(404) from error
+    except SearchError as error:
+        raise HTTPException(400) from error
     except Forbidden as error:
         raise HTTPException(403) from error
 
@@ -71,6 +74,8 @@ async def documents_of(
 
 async def open_document(services: Services, caller: Caller, document: str) -> Opened:
     """Reads one document. Raises HTTPException 404 or 403."""
+    if not is_id(document):
+        raise HTTPException(404)
     async with answers():
         stored = await services.gate.read(caller, "Bundle", document)
     bundle = parse(stored.body)

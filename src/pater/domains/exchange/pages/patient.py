@@ -87,7 +87,7 @@ def routes(context: PageContext, services: Services) -> Sequence[BaseRoute]:
                 caller,
                 person=caller.person,
                 since=_start(since),
-                until=_start(until + timedelta(days=1)) if until else None,
+                until=_end(until),
                 count=PAGE + 1,
                 before=_position(before),
             )
@@ -127,6 +127,11 @@ def _day(text: str) -> date | None:
 
 def _start(day: date | None) -> datetime | None:
     return datetime.combine(day, time(), UTC) if day else None
+
+
+def _end(day: date | None) -> datetime | None:
+    """The end of a day; there is nothing after the last day that there is."""
+    return _start(day + timedelta(days=1)) if day and day < date.max else None
 
 
 def _position(text: str) -> tuple[datetime, int] | None:

@@ -31,8 +31,9 @@ from pater.domains.exchange.pages.common import (
 from pater.domains.exchange.pages.listing import PatientItem, patient_item
 from pater.domains.exchange.view import document_view
 from pater.fhir.json import parse
-from pater.fhir.search_query import parse_search
+from pater.fhir.search.query import parse_search
 from pater.registers.identifiers import BIRTH_NUMBER, INSURED_NUMBER, RID, check
+from pater.rest.requests import is_id
 from pater.web.context import PageContext
 from pater.web.i18n import N_
 
@@ -61,7 +62,7 @@ class Question:
         """The FHIR search that the form asks for."""
         v = self.values
         if v["by"] == "identifier":
-            return [("identifier", f"{SYSTEMS[v['kind']]}|{v['value']}")]
+            return [("identifier", f"{SYSTEMS[v['kind']]}|{_literal(v['value'])}")]
         found = [("family", _literal(v["family"])), ("birthdate", v["born"])]
         return found + ([("given", _literal(v["given"]))] if v["given"] else [])
 
@@ -95,6 +96,7 @@ def question(form: Mapping[str, str], today: date) -> Question:
         except ValueError:
             errors["born"] = N_("Enter the date of birth.")
         else:
+            values["born"] = born.isoformat()  # 20260131 and 2026-W05-6 are dates too
             if born > today:
                 errors["born"] = N_("The date of birth is in the future.")
     return Question(values, errors)
@@ -102,10 +104,6 @@ def question(form: Mapping[str, str], today: date) -> Question:
 
 def routes(context: PageContext, services: Services) -> Sequence[BaseRoute]:
     """The pages under /professional."""
-
-    def asked_for(request: Request, caller: Caller, purpose: str) -> Caller:
-        """The caller with the purpose that the form states."""
-        return replace(caller, purpose=purpose)
 
     @context.require("clinician")
     async def find(request: Request) -> Response:
@@ -115,7 +113,7 @@ def routes(context: PageContext, services: Services) -> Sequence[BaseRoute]:
         asked = question(await context.form(request), services.clock().date())
         if asked.errors:
             return show(request, asked, None, status=422)
-        caller = asked_for(request, context.caller_of(request), asked.values["purpose"])
+        caller = replace(context.caller_of(request), purpose=asked.values["purpose"])
         async with answers():
             page = await services.gate.search(
                 caller, parse_search("Patient", asked.parameters), count=HITS
@@ -140,7 +138,7 @@ def routes(context: PageContext, services: Services) -> Sequence[BaseRoute]:
     async def open_patient(request: Request) -> Response:
         form = await context.form(request)
         patient, purpose = form.get("patient", ""), form.get("purpose", "")
-        if purpose not in PURPOSES or not _is_id(patient):
+        if purpose not in PURPOSES or not is_id(patient):
             raise HTTPException(400)
         await context.open_patient(request, purpose=purpose, patient=patient)
         return context.redirect("/professional/patient")
@@ -221,7 +219,3 @@ def routes(context: PageContext, services: Services) -> Sequence[BaseRoute]:
         Route("/professional/documents/{document}/pdf", as_pdf),
         Route("/professional/documents/{document}/original/{index}", original),
     ]
-
-
-def _is_id(text: str) -> bool:
-    return 0 < len(text) <= 64 and all(c.isalnum() or c in "-." for c in text)

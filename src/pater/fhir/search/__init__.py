@@ -1,0 +1,1 @@
+"""Search: what a resource offers to it, what a request asks, and whether the two meet."""

@@ -1,0 +1,208 @@
+"""Whether a resource meets a search condition: the recheck of a hit against what it says."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import datetime
+from typing import Any
+
+from pater.fhir.search.dates import date_span
+from pater.fhir.search.request import (
+    Condition,
+    DateTerm,
+    MissingTerm,
+    NumberTerm,
+    ReferenceTerm,
+    StringTerm,
+    TokenTerm,
+    UriTerm,
+)
+from pater.fhir.search.text import normalise
+from pater.fhir.search.values import IndexValues, NumberValue, ReferenceValue, TokenValue
+
+
+def matches(condition: Condition, resource: dict[str, Any], index: IndexValues) -> bool:
+    """Whether a resource, whose index values are `index`, meets a condition.
+
+    Raises ValueError for conditions that reach beyond the resource (`chain`, `has`).
+    """
+    if condition.kind in ("chain", "has"):
+        raise ValueError("a chained condition looks at other resources")
+    if condition.modifier == "missing":
+        there = _present(condition, resource, index)
+        return any(
+            isinstance(term, MissingTerm) and term.missing is not there for term in condition.values
+        )
+    if condition.modifier == "not":
+        return not _met(condition, resource, index)
+    return _met(condition, resource, index)
+
+
+def _present(condition: Condition, resource: dict[str, Any], index: IndexValues) -> bool:
+    param = condition.param
+    match condition.kind:
+        case "token":
+            return any(value.param == param for value in index.tokens)
+        case "reference":
+            return any(value.param == param for value in index.references)
+        case "string":
+            return any(value.param == param for value in index.strings)
+        case "date":
+            return any(value.param == param for value in index.dates)
+        case "number" | "quantity":
+            return any(value.param == param for value in index.numbers)
+        case "uri":
+            return any(value.param == param for value in index.uris)
+        case "id":
+            return "id" in resource
+        case _:
+            return _updated(resource) is not None
+
+
+def _met(condition: Condition, resource: dict[str, Any], index: IndexValues) -> bool:
+    param, terms = condition.param, condition.values
+    match condition.kind:
+        case "token":
+            return _any_token(terms, param, index)
+        case "reference" if condition.modifier == "identifier":
+            return _any_token(terms, f"{param}:identifier", index)
+        case "reference":
+            references = [value for value in index.references if value.param == param]
+            return any(
+                reference_matches(term, value)
+                for term in terms
+                if isinstance(term, ReferenceTerm)
+                for value in references
+            )
+        case "string":
+            strings = [value.value for value in index.strings if value.param == param]
+            return any(
+                string_matches(term, condition.modifier, text)
+                for term in terms
+                if isinstance(term, StringTerm)
+                for text in strings
+            )
+        case "date":
+            spans = [(v.low, v.high) for v in index.dates if v.param == param]
+            return _any_date(terms, spans)
+        case "number" | "quantity":
+            numbers = [value for value in index.numbers if value.param == param]
+            return any(
+                number_matches(term, value)
+                for term in terms
+                if isinstance(term, NumberTerm)
+                for value in numbers
+            )
+        case "uri":
+            uris = {value.value for value in index.uris if value.param == param}
+            return any(isinstance(term, UriTerm) and term.value in uris for term in terms)
+        case "id":
+            ident = resource.get("id")
+            return any(isinstance(term, TokenTerm) and term.code == ident for term in terms)
+        case _:
+            updated = _updated(resource)
+            return updated is not None and _any_date(terms, [updated])
+
+
+def _updated(resource: dict[str, Any]) -> tuple[datetime, datetime] | None:
+    meta = resource.get("meta")
+    stated = meta.get("lastUpdated") if isinstance(meta, dict) else None
+    if not isinstance(stated, str):
+        return None
+    try:
+        # The very instant, as the store's column has it: not the span of its milliseconds.
+        low = date_span(stated)[0]
+    except ValueError:
+        return None
+    return low, low
+
+
+def _any_token(terms: Iterable[object], param: str, index: IndexValues) -> bool:
+    tokens = [value for value in index.tokens if value.param == param]
+    return any(
+        token_matches(term, value)
+        for term in terms
+        if isinstance(term, TokenTerm)
+        for value in tokens
+    )
+
+
+def _any_date(terms: Iterable[object], spans: list[tuple[datetime, datetime]]) -> bool:
+    return any(
+        date_matches(term, low, high)
+        for term in terms
+        if isinstance(term, DateTerm)
+        for low, high in spans
+    )
+
+
+def token_matches(term: TokenTerm, value: TokenValue) -> bool:
+    """`code` in any system, `system|code`, `|code` without system, `system|` with any code."""
+    if term.code is not None and term.code != value.code:
+        return False
+    return term.system is None or term.system == (value.system or "")
+
+
+def reference_matches(term: ReferenceTerm, value: ReferenceValue) -> bool:
+    """The same resource here, or literally the same URL."""
+    if term.id is not None:
+        return value.id == term.id and value.type in term.types
+    return value.url is not None and value.url == term.url
+
+
+def string_matches(term: StringTerm, modifier: str | None, text: str) -> bool:
+    """Begins with (default), is exactly, or contains; but for `exact` case and marks are equal."""
+    if modifier == "exact":
+        return text == term.text
+    wanted, found = normalise(term.text), normalise(text)
+    return wanted in found if modifier == "contains" else found.startswith(wanted)
+
+
+def date_matches(term: DateTerm, low: datetime, high: datetime) -> bool:
+    """A prefix over a span of time, all ends included (FHIR R4 search, "Prefixes")."""
+    inside = term.low <= low and high <= term.high
+    match term.prefix:
+        case "eq":
+            return inside
+        case "ne":
+            return not inside
+        case "gt":
+            return high > term.high
+        case "lt":
+            return low < term.low
+        case "ge":
+            return inside or high > term.high
+        case "le":
+            return inside or low < term.low
+        case "sa":
+            return low > term.high
+        case "eb":
+            return high < term.low
+        case "ap":
+            return low <= term.high and high >= term.low
+
+
+def number_matches(term: NumberTerm, value: NumberValue) -> bool:
+    """A prefix over a number or range, of the unit asked for (FHIR R4 search, "Prefixes")."""
+    if (term.system, term.code) != (value.system, value.code):
+        return False
+    inside = term.low <= value.low and value.high < term.high
+    match term.prefix:
+        case "eq":
+            return inside
+        case "ne":
+            return not inside
+        case "gt":
+            return value.high > term.value
+        case "lt":
+            return value.low < term.value
+        case "ge":
+            return value.high >= term.value
+        case "le":
+            return value.low <= term.value
+        case "sa":
+            return value.low > term.value
+        case "eb":
+            return value.high < term.value
+        case "ap":
+            return value.low <= term.high and value.high >= term.low

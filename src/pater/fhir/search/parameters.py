@@ -1,0 +1,129 @@
+"""Search parameters made ready for use: which of a type's can be searched, and their targets."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import cache
+from types import MappingProxyType
+from typing import NamedTuple
+
+from pater.fhir.definitions import RESOURCE_TYPES, SearchParameter, search_parameters
+from pater.fhir.fhirpath.compile import Code, Context, compile_node, names_type
+from pater.fhir.fhirpath.parser import (
+    Binary,
+    Call,
+    FhirPathError,
+    Index,
+    Member,
+    Node,
+    TypeTest,
+    alternatives,
+    parse,
+)
+from pater.fhir.fhirpath.types import TypeRef, children, is_a
+
+INDEXED = frozenset(("token", "reference", "string", "date", "number", "quantity", "uri"))
+"""The types of parameters that have index values (composite and special have none)."""
+_COLUMNS = frozenset(("_id", "_lastUpdated"))
+
+
+class Alternative(NamedTuple):
+    """One operand of a parameter's union, for one resource type.
+
+    `keys` are the JSON keys it starts from: without any of them it yields nothing (None = it has
+    to be evaluated always). `targets`: the resource types a reference it yields may point to.
+    """
+
+    code: Code
+    keys: tuple[str, ...] | None
+    targets: tuple[str, ...]
+
+
+class Indexed(NamedTuple):
+    """A search parameter of a type with its compiled alternatives."""
+
+    definition: SearchParameter
+    alternatives: tuple[Alternative, ...]
+    targets: tuple[str, ...]
+
+
+@cache
+def indexed_parameters(type_name: str) -> Mapping[str, Indexed]:
+    """The parameters of a resource type that have index values, by code.
+
+    Left out: `_id` and `_lastUpdated` (columns), composite and special ones, those without an
+    expression (`_text`, `_content`), and those whose expression names an element that R4 does
+    not have (one: DeviceDefinition `classification`).
+    """
+    found = {}
+    for code, definition in search_parameters(type_name).items():
+        if definition.type in INDEXED and code not in _COLUMNS and definition.expression:
+            compiled = tuple(
+                alternative
+                for node in alternatives(parse(definition.expression))
+                if (alternative := _alternative(node, type_name, definition)) is not None
+            )
+            if compiled:
+                targets = {each for one in compiled for each in one.targets}
+                found[code] = Indexed(definition, compiled, tuple(sorted(targets)))
+    return MappingProxyType(found)
+
+
+def _alternative(node: Node, type_name: str, definition: SearchParameter) -> Alternative | None:
+    path = _path(node)
+    if path and names_type(path[0]):
+        if not is_a(type_name, path[0]):
+            return None  # the operand of another type that shares the parameter
+        path = path[1:]
+    start = TypeRef(type_name)
+    try:
+        code = compile_node(node, Context(start, start))
+    except FhirPathError:
+        return None
+    keys: tuple[str, ...] | None = None
+    if path and not isinstance(node, Binary):
+        keys = tuple(edge.key for edge in children(type_name).get(path[0], ()))
+    return Alternative(code, keys, _targets(node, code, definition))
+
+
+def _path(node: Node) -> list[str]:
+    """The names a path starts with, leftmost first; empty when it starts from something else."""
+    names: list[str] = []
+    step: Node | None = node
+    while step is not None:
+        if isinstance(step, Member):
+            names.append(step.name)
+            step = step.target
+        elif isinstance(step, Call | Index):
+            step = step.target
+        elif isinstance(step, TypeTest):
+            step = step.operand
+        elif isinstance(step, Binary):
+            step = step.left
+        else:
+            return []
+    return names[::-1]
+
+
+def _targets(node: Node, code: Code, definition: SearchParameter) -> tuple[str, ...]:
+    if definition.type != "reference":
+        return ()
+    filtered = _resolved_type(node)
+    if filtered is not None:
+        return (filtered,)
+    declared = code.type.targets if code.type is not None else ()
+    listed = definition.targets or RESOURCE_TYPES
+    if not declared:
+        return listed
+    return tuple(each for each in declared if each in listed) or declared
+
+
+def _resolved_type(node: Node) -> str | None:
+    """T of `….where(resolve() is T)`."""
+    if isinstance(node, Call) and node.name == "where" and len(node.arguments) == 1:
+        test = node.arguments[0]
+        if isinstance(test, TypeTest) and test.operator == "is":
+            inner = test.operand
+            if isinstance(inner, Call) and inner.name == "resolve":
+                return test.type
+    return None

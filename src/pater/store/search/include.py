@@ -1,0 +1,139 @@
+"""`_include` and `_revinclude`: the resources that a page's resources refer to or that refer to it.
+
+One statement for all forward includes of a step and one per reverse include, whatever the size of
+the page. What the scope withholds is left out as if it did not exist.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from pater.fhir.definitions import TYPE_NUMBER, search_parameters
+from pater.fhir.search.query import Include
+from pater.store.read import Stored
+from pater.store.search.errors import too_costly
+from pater.store.search.rows import Reader, indexed
+from pater.store.search.sql import Args
+from pater.store.search.where import ROW, Scope, Where, owner_params
+from pater.store.tokens import reference_hash
+
+INCLUDE_LIMIT = 2000
+"""Resources that the includes of one page may bring."""
+DEPTH = 4
+"""Steps that `:iterate` goes."""
+
+_Key = tuple[str, str]
+
+
+async def included(
+    reader: Reader, scope: Scope, includes: Sequence[Include], matches: Sequence[Stored]
+) -> list[Stored]:
+    """The included resources of a page, each once and none that is itself a match.
+
+    Raises SearchError when they are more than INCLUDE_LIMIT: leaving some out without a word
+    would look like a whole record.
+    """
+    seen: set[_Key] = {(each.type, each.id) for each in matches}
+    found: list[Stored] = []
+    frontier: Sequence[Stored] = matches
+    step, wanted = 0, list(includes)
+    while frontier and wanted and step < DEPTH:
+        fresh: list[Stored] = []
+        for each in await _step(reader, scope, wanted, frontier, seen):
+            if (each.type, each.id) not in seen:
+                seen.add((each.type, each.id))
+                fresh.append(each)
+        found += fresh
+        if len(found) > INCLUDE_LIMIT:
+            raise too_costly(
+                f"_include and _revinclude bring more than {INCLUDE_LIMIT} resources:"
+                " ask for a smaller _count"
+            )
+        frontier, step = fresh, step + 1
+        wanted = [include for include in includes if include.iterate]
+    return found
+
+
+async def _step(
+    reader: Reader, scope: Scope, includes: Sequence[Include], page: Sequence[Stored],
+    seen: set[_Key],
+) -> list[Stored]:  # fmt: skip
+    found: list[Stored] = []
+    keys = _targets([include for include in includes if not include.reverse], page)
+    keys = {key for key in keys if key not in seen and key[0] not in scope.exclude_types}
+    if keys:
+        found += await _by_key(reader, scope, sorted(keys))
+    for include in includes:
+        if include.reverse and include.source_type not in scope.exclude_types:
+            found += await _referring(reader, scope, include, page)
+    return found
+
+
+def _targets(includes: Sequence[Include], page: Iterable[Stored]) -> set[_Key]:
+    by_type: dict[str, list[Include]] = {}
+    for include in includes:
+        by_type.setdefault(include.source_type, []).append(include)
+    keys: set[_Key] = set()
+    for stored in page:
+        asked = by_type.get(stored.type, []) + by_type.get("*", [])
+        if not asked:
+            continue
+        for ref in indexed(stored).references:
+            if ref.type is None or ref.id is None or ref.type not in TYPE_NUMBER:
+                continue
+            if any(
+                include.param in ("*", ref.param) and include.target in (None, ref.type)
+                for include in asked
+            ):
+                keys.add((ref.type, ref.id))
+    return keys
+
+
+async def _by_key(reader: Reader, scope: Scope, keys: Sequence[_Key]) -> list[Stored]:
+    args = Args()
+    types = args.add([TYPE_NUMBER[type_] for type_, _ in keys], "smallint[]")
+    ids = args.add([id_ for _, id_ in keys], "text[]")
+    whose = ""
+    if scope.persons is not None:
+        whose = f" and r.person = any({args.add(sorted(scope.persons), 'bigint[]')})"
+    if scope.persons is not None and scope.ownerless is not None:
+        shared = args.add(sorted(TYPE_NUMBER[type_] for type_ in scope.ownerless), "smallint[]")
+        whose += f" and (r.person <> 0 or r.type = any({shared}))"
+    sql = (
+        f"select {ROW} from unnest({types}, {ids}) as k(type, id)"  # noqa: S608
+        f" join resource r on r.type = k.type and r.id = k.id where not r.deleted{whose}"
+        f" limit {args.add(INCLUDE_LIMIT + 1, 'int')}"
+    )
+    return await reader.stored(await reader.fetch(sql, *args.values))
+
+
+async def _referring(
+    reader: Reader, scope: Scope, include: Include, page: Sequence[Stored]
+) -> list[Stored]:
+    source = include.source_type
+    params = _reference_params(source) if include.param == "*" else (include.param,)
+    targets = [each for each in page if include.target in (None, each.type)]
+    hashes = [
+        reference_hash(source, param, each.type, each.id) for each in targets for param in params
+    ]
+    if not hashes:
+        return []
+    where = Where(persons=scope.persons_of(source))
+    if owner_params(source).issuperset(params) and all(each.type == "Patient" for each in targets):
+        where.bind(frozenset(each.person for each in targets))
+    if where.empty:
+        return []
+    args = Args()
+    where.clauses.append(f"r.tokens && {args.add(hashes, 'bigint[]')}")
+    sql = (
+        f"select {ROW} from resource r where {where.text(source, args, 'r')}"  # noqa: S608
+        f" order by r.rid limit {args.add(INCLUDE_LIMIT + 1, 'int')}"
+    )
+    return await reader.stored(await reader.fetch(sql, *args.values))
+
+
+def _reference_params(type_: str) -> tuple[str, ...]:
+    return tuple(
+        code for code, parameter in search_parameters(type_).items()
+        if parameter.type == "reference"
+    )  # fmt: skip

@@ -1,0 +1,272 @@
+"""Single search conditions as SQL over the resource table and its narrow side tables.
+
+Everything a caller says goes into numbered arguments; the texts built here are made of constants,
+table aliases and argument numbers only.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+from pater.fhir.definitions import TYPE_NUMBER
+from pater.fhir.search.index import MAIN_DATE, normalise
+from pater.fhir.search.query import (
+    Condition,
+    DateTerm,
+    MissingTerm,
+    NumberTerm,
+    ReferenceTerm,
+    StringTerm,
+    TokenTerm,
+    UriTerm,
+)
+from pater.store.search.errors import not_supported
+from pater.store.tokens import (
+    code_hash,
+    no_system_hash,
+    param_number,
+    present_hash,
+    reference_hash,
+    reference_url_hash,
+    system_code_hash,
+    system_hash,
+    unit_hash,
+    uri_hash,
+)
+
+STRING_LENGTH = 200
+"""Characters of a normalised text that the string index keeps (see the kernel migration)."""
+FALSE = "false"
+_SIDE = {"string": "string_index", "date": "date_index", "number": "number_index",
+         "quantity": "number_index"}  # fmt: skip
+
+
+@dataclass(slots=True)
+class Args:
+    """The numbered arguments of one statement; `add` gives the text that stands for a value."""
+
+    values: list[object] = field(default_factory=list)
+    aliases: int = 0
+
+    def add(self, value: object, cast: str) -> str:
+        self.values.append(value)
+        return f"${len(self.values)}::{cast}"
+
+    def copy(self) -> Args:
+        """The same arguments for a statement that begins alike."""
+        return Args(list(self.values), self.aliases)
+
+    def alias(self) -> str:
+        """A table alias not yet used in this statement."""
+        self.aliases += 1
+        return f"t{self.aliases}"
+
+
+def condition_sql(type_: str, condition: Condition, args: Args, row: str) -> str:
+    """One condition that is neither a chain nor `_has`, over the resource row called `row`.
+
+    Raises SearchError for what the index cannot answer.
+    """
+    if condition.modifier == "missing":
+        return _missing(type_, condition, args, row)
+    match condition.kind:
+        case "token" | "reference" | "uri":
+            hashes = condition_hashes(type_, condition)
+            overlap = f"{row}.tokens && {args.add(hashes, 'bigint[]')}"
+            return f"not ({overlap})" if condition.modifier == "not" else overlap
+        case "id":
+            ids = [storable(v.code or "") for v in condition.values if isinstance(v, TokenTerm)]
+            found = f"{row}.id = any({args.add(ids, 'text[]')})"
+            return f"not ({found})" if condition.modifier == "not" else found
+        case "lastUpdated":
+            return _any(_updated(v, args, row) for v in condition.values if isinstance(v, DateTerm))
+        case "date":
+            return _date(type_, condition, args, row)
+        case "string":
+            side = args.alias()
+            terms = [v for v in condition.values if isinstance(v, StringTerm)]
+            test = _any(_string(v, condition.modifier, args, side) for v in terms)
+            return _exists("string_index", side, type_, condition.param, test, args, row)
+        case "number" | "quantity":
+            side = args.alias()
+            numbers = [v for v in condition.values if isinstance(v, NumberTerm)]
+            test = _any(_number(v, args, side) for v in numbers)
+            return _exists("number_index", side, type_, condition.param, test, args, row)
+        case _:
+            raise AssertionError(f"{condition.kind} is not a simple condition")
+
+
+def condition_hashes(type_: str, condition: Condition) -> list[int]:
+    """The tokens of which a resource must have one to meet a token, reference or uri condition."""
+    param = condition.param
+    if condition.modifier == "identifier" and condition.kind == "reference":
+        param += ":identifier"
+    hashes: list[int] = []
+    for value in condition.values:
+        if isinstance(value, TokenTerm):
+            hashes.append(token_hash(type_, param, value))
+        elif isinstance(value, ReferenceTerm):
+            hashes.extend(reference_hashes(type_, param, value))
+        elif isinstance(value, UriTerm):
+            if condition.modifier in ("below", "above"):
+                raise not_supported(f"{param}:{condition.modifier}")
+            hashes.append(uri_hash(type_, param, value.value))
+    return hashes
+
+
+def token_hash(type_: str, param: str, term: TokenTerm) -> int:
+    """The token of one of the four forms `code`, `system|code`, `system|`, `|code`."""
+    if term.code is None:
+        return system_hash(type_, param, term.system or "")
+    if term.system is None:
+        return code_hash(type_, param, term.code)
+    if term.system == "":
+        return no_system_hash(type_, param, term.code)
+    return system_code_hash(type_, param, term.system, term.code)
+
+
+def reference_hashes(type_: str, param: str, term: ReferenceTerm) -> list[int]:
+    """The tokens of a reference to one resource here (of any of its types) or to a URL."""
+    hashes: list[int] = []
+    if term.id is not None:
+        hashes.extend(reference_hash(type_, param, target, term.id) for target in term.types)
+    if term.url is not None:
+        hashes.append(reference_url_hash(type_, param, term.url))
+    return hashes
+
+
+def span_sql(term: DateTerm, low: str, high: str, args: Args) -> str:
+    """A date prefix over a stored span `low`..`high`, both ends included (FHIR R4, "Prefixes").
+
+    Where the definition leaves the index (all begin with `low`) an open side, a bound that
+    follows from it is added: it changes no answer and lets the index stop.
+    """
+    # Every argument must stand in the statement, so only those that the prefix looks at.
+    first = "" if term.prefix in ("gt", "sa") else args.add(term.low, "timestamptz")
+    last = "" if term.prefix in ("lt", "eb") else args.add(term.high, "timestamptz")
+    match term.prefix:
+        case "eq":
+            return f"({low} >= {first} and {low} <= {last} and {high} <= {last})"
+        case "ne":
+            return f"({low} < {first} or {high} > {last})"
+        case "gt":
+            return f"({high} > {last})"
+        case "lt":
+            return f"({low} < {first})"
+        case "ge":
+            return f"({high} >= {first} and ({high} > {last} or {low} >= {first}))"
+        case "le":
+            return f"({low} <= {last} and ({low} < {first} or {high} <= {last}))"
+        case "sa":
+            return f"({low} > {last})"
+        case "eb":
+            return f"({low} < {first} and {high} < {first})"
+        case "ap":
+            return f"({low} <= {last} and {high} >= {first})"
+
+
+def prefix_end(text: str) -> str | None:
+    """The least text greater than every text that begins with `text`; None when there is none.
+
+    In code point order, which is the order of the C collation over UTF-8.
+    """
+    while text:
+        code = ord(text[-1]) + 1
+        if code == 0xD800:  # surrogates are no characters: the next one stands behind them
+            code = 0xE000
+        if code <= 0x10FFFF:
+            return text[:-1] + chr(code)
+        text = text[:-1]
+    return None
+
+
+def _string(term: StringTerm, modifier: str | None, args: Args, side: str) -> str:
+    # `:exact` compares the normalised text here and the true one on the hit (see `recheck`).
+    text = normalise(term.text)[:STRING_LENGTH]
+    if text != storable(text):
+        return FALSE
+    if modifier == "exact":
+        return f"{side}.value = {args.add(text, 'text')}"
+    if modifier == "contains":
+        return f"position({args.add(text, 'text')} in {side}.value) > 0"
+    end = prefix_end(text)
+    start = f"{side}.value >= {args.add(text, 'text')}"
+    return start if end is None else f"({start} and {side}.value < {args.add(end, 'text')})"
+
+
+def _number(term: NumberTerm, args: Args, side: str) -> str:
+    unit = f"{side}.unit = {args.add(unit_hash(term.system, term.code), 'bigint')}"
+    low, high = f"{side}.low", f"{side}.high"
+
+    def number(value: float) -> str:
+        return args.add(value, "double precision")
+
+    match term.prefix:
+        case "eq":
+            test = f"{low} >= {number(term.low)} and {high} < {number(term.high)}"
+        case "ne":
+            test = f"({low} < {number(term.low)} or {high} >= {number(term.high)})"
+        case "gt":
+            test = f"{high} > {number(term.value)}"
+        case "lt":
+            test = f"{low} < {number(term.value)}"
+        case "ge":
+            test = f"{high} >= {number(term.value)}"
+        case "le":
+            test = f"{low} <= {number(term.value)}"
+        case "sa":
+            test = f"{low} > {number(term.value)}"
+        case "eb":
+            test = f"{high} < {number(term.value)}"
+        case "ap":
+            test = f"{low} <= {number(term.high)} and {high} >= {number(term.low)}"
+    return f"({unit} and {test})"
+
+
+def _updated(term: DateTerm, args: Args, row: str) -> str:
+    return span_sql(term, f"{row}.updated", f"{row}.updated", args)
+
+
+def _date(type_: str, condition: Condition, args: Args, row: str) -> str:
+    terms = [v for v in condition.values if isinstance(v, DateTerm)]
+    if MAIN_DATE.get(type_) == condition.param:
+        return _any(span_sql(v, f"{row}.date", f"{row}.date_end", args) for v in terms)
+    side = args.alias()
+    test = _any(span_sql(v, f"{side}.low", f"{side}.high", args) for v in terms)
+    return _exists("date_index", side, type_, condition.param, test, args, row)
+
+
+def _missing(type_: str, condition: Condition, args: Args, row: str) -> str:
+    wanted = any(isinstance(v, MissingTerm) and v.missing for v in condition.values)
+    if condition.kind in ("id", "lastUpdated"):
+        return FALSE if wanted else "true"
+    if condition.kind == "date" and MAIN_DATE.get(type_) == condition.param:
+        return f"{row}.date is {'' if wanted else 'not '}null"
+    if table := _SIDE.get(condition.kind):
+        side = args.alias()
+        there = _exists(table, side, type_, condition.param, "true", args, row)
+    else:
+        present = args.add([present_hash(type_, condition.param)], "bigint[]")
+        there = f"{row}.tokens @> {present}"
+    return f"not ({there})" if wanted else there
+
+
+def _exists(table: str, side: str, type_: str, param: str, test: str, args: Args, row: str) -> str:
+    # Not tied by `person` as well: rid says it all, and the planner would multiply the two and
+    # expect one row where a thousand come.
+    return (
+        f"exists (select from {table} {side} where {side}.rid = {row}.rid"
+        f" and {side}.type = {args.add(TYPE_NUMBER[type_], 'smallint')}"
+        f" and {side}.param = {args.add(param_number(param), 'int')} and {test})"
+    )
+
+
+def storable(text: str) -> str:
+    """The text without what PostgreSQL cannot hold (and the index therefore does not)."""
+    return text.replace("\0", "").encode(errors="ignore").decode()
+
+
+def _any(tests: Iterable[str]) -> str:
+    listed = list(tests)
+    return FALSE if not listed else "(" + " or ".join(listed) + ")"

@@ -1,0 +1,291 @@
+"""All conditions of a search as SQL: who may be seen, chains, `_has`, and what binds to persons.
+
+Every row that takes part in a search (matches, the far ends of chains and of `_has`, included
+resources) is written through `Where.text`, which holds the scope's persons: a withheld person is
+invisible everywhere, totals included.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field, replace
+from functools import lru_cache
+
+from pater.fhir.definitions import (
+    TYPE_NUMBER,
+    compartment,
+    element_table,
+    search_parameters,
+)
+from pater.fhir.search.query import Chain, Condition, ReferenceTerm
+from pater.store.database import Record
+from pater.store.read import COLUMNS
+from pater.store.search.errors import too_costly
+from pater.store.search.recheck import Recheck, is_cut
+from pater.store.search.rows import Reader, indexed
+from pater.store.search.sql import FALSE, Args, condition_hashes, condition_sql
+from pater.store.tokens import present_hash, reference_hash
+
+ROW = ", ".join(f"r.{column}" for column in COLUMNS.split(", "))
+"""The columns that `read.to_stored` needs, of the resource row called `r`."""
+CHAIN_LIMIT = 2000
+"""Resources that the far end of a chain may match before it is joined or refused."""
+
+# Two names of one element wherever a type has both.
+_OWNERS = frozenset({"patient", "subject"})
+
+
+@dataclass(frozen=True, slots=True)
+class Scope:
+    """Whose records a search may see.
+
+    `persons` None = everybody's; otherwise only rows of exactly these persons take part, where
+    person 0 stands for what belongs to nobody (organisations, code systems …): of these types
+    only when `ownerless` names them. Resources of `exclude_types` take no part at all. With
+    `together`, included resources are of persons among the matches, or of nobody.
+    """
+
+    persons: frozenset[int] | None = None
+    exclude_types: frozenset[str] = frozenset()
+    ownerless: frozenset[str] | None = None
+    together: bool = False
+
+    def persons_of(self, type_: str) -> frozenset[int] | None:
+        """The persons whose resources of a type take part; None = everybody's."""
+        if self.persons is None or self.ownerless is None or type_ in self.ownerless:
+            return self.persons
+        return self.persons - {0}
+
+    def beside(self, persons: Iterable[int]) -> Scope:
+        """The scope of what is included beside matches of these persons."""
+        if not self.together:
+            return self
+        near = frozenset(persons) | {0}
+        return replace(self, persons=near if self.persons is None else near & self.persons)
+
+
+@dataclass(slots=True)
+class Where:
+    """Conditions joined by AND; `persons` = the only persons that can match, None = any."""
+
+    clauses: list[str] = field(default_factory=list)
+    persons: frozenset[int] | None = None
+
+    def bind(self, persons: frozenset[int]) -> None:
+        """Let only these persons match."""
+        self.persons = persons if self.persons is None else self.persons & persons
+
+    @property
+    def empty(self) -> bool:
+        """Whether nothing can match."""
+        return FALSE in self.clauses or (self.persons is not None and not self.persons)
+
+    def text(self, type_: str, args: Args, row: str) -> str:
+        """The whole WHERE text for rows of one type, deleted ones left out."""
+        parts = [f"{row}.type = {args.add(TYPE_NUMBER[type_], 'smallint')}", f"not {row}.deleted"]
+        if self.persons is not None:
+            parts.append(f"{row}.person = any({args.add(sorted(self.persons), 'bigint[]')})")
+        return " and ".join(parts + self.clauses)
+
+
+@lru_cache(maxsize=256)
+def owner_params(type_: str) -> frozenset[str]:
+    """The reference parameters that name the Patient whose person owns a resource of the type."""
+    # Whom a resource is about decides whose it is, before all other parameters; but only an
+    # element that occurs once does so for every Patient it can name (not an Account's subjects).
+    if _OWNERS.isdisjoint(compartment("Patient").get(type_, ())):
+        return frozenset()
+    single = any(
+        element.maximum == 1 and element.path in (f"{type_}.patient", f"{type_}.subject")
+        for element in element_table(type_)
+    )
+    return _OWNERS if single else frozenset()
+
+
+async def build_where(
+    reader: Reader, scope: Scope, type_: str, conditions: Sequence[Condition], args: Args, row: str
+) -> Where:
+    """The conditions of one type's rows called `row`; looks up the far ends of chains first.
+
+    Raises SearchError for what the index cannot answer within its bounds.
+    """
+    where = Where(persons=scope.persons_of(type_))
+    if type_ in scope.exclude_types:
+        where.clauses.append(FALSE)
+    every: list[int] = []
+    for condition in conditions:
+        if where.empty:
+            return where
+        if condition.kind == "chain":
+            await _chain(reader, scope, type_, condition, args, row, where)
+        elif condition.kind == "has":
+            await _has(reader, scope, type_, condition, args, row, where)
+        elif hashes := _single_hash(type_, condition):
+            every.extend(hashes)
+        else:
+            where.clauses.append(condition_sql(type_, condition, args, row))
+        if condition.kind == "reference":
+            await _bind_patients(reader, type_, condition, where)
+    if every:
+        where.clauses.insert(0, f"{row}.tokens @> {args.add(every, 'bigint[]')}")
+    return where
+
+
+async def find(reader: Reader, scope: Scope, chain: Chain, columns: str) -> list[Record]:
+    """Columns (a constant) of the resources that a chain's far end means, unordered.
+
+    When there are more than CHAIN_LIMIT, one more than that comes back.
+    """
+    args = Args()
+    where = await build_where(reader, scope, chain.type, (chain.condition,), args, "r")
+    if where.empty:
+        return []
+    text = where.text(chain.type, args, "r")
+    cut = is_cut(chain.condition)
+    sql = (
+        f"select {ROW if cut else columns} from resource r where {text}"  # noqa: S608
+        f" limit {args.add(CHAIN_LIMIT + 1, 'int')}"
+    )
+    rows = await reader.fetch(sql, *args.values)
+    if not cut or len(rows) > CHAIN_LIMIT:
+        return rows
+    recheck = Recheck((chain.condition,))
+    stored = await reader.stored(rows)
+    return [row for row, each in zip(rows, stored, strict=True) if recheck.holds(each)]
+
+
+def _single_hash(type_: str, condition: Condition) -> list[int]:
+    """The token of a condition with one single value, so that several become one `@>`."""
+    if condition.kind not in ("token", "reference", "uri"):
+        return []
+    if condition.modifier in ("not", "missing"):
+        return []
+    hashes = condition_hashes(type_, condition)
+    return hashes if len(hashes) == 1 else []
+
+
+async def _bind_patients(reader: Reader, type_: str, condition: Condition, where: Where) -> None:
+    """`patient=123` names a person: then that person's part of the table is all there is to read.
+
+    A Patient that is not here names nobody; the reference token alone then decides.
+    """
+    terms = [v for v in condition.values if isinstance(v, ReferenceTerm)]
+    if condition.modifier in ("not", "missing", "identifier") or not terms:
+        return
+    ids = {term.id for term in terms if term.id is not None and term.types == ("Patient",)}
+    if len(ids) < len(terms) or condition.param not in owner_params(type_):
+        return
+    rows = await reader.fetch(
+        "select r.id, r.person from resource r where r.type = $1::smallint and r.id = any($2)",
+        TYPE_NUMBER["Patient"],
+        sorted(ids),
+    )
+    if {found["id"] for found in rows} == ids:
+        where.bind(frozenset(found["person"] for found in rows))
+
+
+async def _chain(
+    reader: Reader, scope: Scope, type_: str, condition: Condition, args: Args, row: str,
+    where: Where,
+) -> None:  # fmt: skip
+    """The far end first. Few targets: their reference tokens (and persons, for co-location).
+
+    Many Patients by the parameter that owns the record: joined by person. Many of anything else
+    is refused: reference tokens are hashes, so no join by them exists.
+    """
+    hashes: list[int] = []
+    persons: set[int] | None = set()
+    either: list[str] = []
+    for chain in condition.chain:
+        owner = chain.type == "Patient" and condition.param in owner_params(type_)
+        rows = await find(reader, scope, chain, "r.id, r.person")
+        if len(rows) <= CHAIN_LIMIT:
+            hashes += [reference_hash(type_, condition.param, chain.type, r["id"]) for r in rows]
+            if owner and persons is not None:
+                persons.update(r["person"] for r in rows)
+            elif rows:
+                persons = None
+        elif owner and not is_cut(chain.condition):
+            joined = await _same_person(reader, scope, chain, args, row)
+            either.append(_and(_names_patient(type_, condition.param, args, row), joined))
+            persons = None
+        else:
+            raise too_costly(
+                f"the chain over {condition.param} means more than {CHAIN_LIMIT} resources of"
+                f" type {chain.type}: narrow it"
+            )
+    if hashes:
+        either.append(f"{row}.tokens && {args.add(hashes, 'bigint[]')}")
+    where.clauses.append(_or(either))
+    if persons is not None:
+        where.bind(frozenset(persons))
+
+
+async def _has(
+    reader: Reader, scope: Scope, type_: str, condition: Condition, args: Args, row: str,
+    where: Where,
+) -> None:  # fmt: skip
+    """Resources of the searched type that the far end refers to.
+
+    A Patient that owns the far end: joined by person. Else the ids that the (few) far ends name.
+    """
+    either: list[str] = []
+    for chain in condition.chain:
+        owner = type_ == "Patient" and condition.param in owner_params(chain.type)
+        if owner and not is_cut(chain.condition):
+            either.append(
+                await _same_person(reader, scope, chain, args, row, param=condition.param)
+            )
+            continue
+        rows = await find(reader, scope, chain, ROW)
+        if len(rows) > CHAIN_LIMIT:
+            raise too_costly(
+                f"_has over {chain.type}:{condition.param} means more than {CHAIN_LIMIT}"
+                " resources: narrow it"
+            )
+        ids = {
+            ref.id
+            for stored in await reader.stored(rows)
+            for ref in indexed(stored).references
+            if ref.param == condition.param and ref.type == type_ and ref.id is not None
+        }
+        if ids:
+            either.append(f"{row}.id = any({args.add(sorted(ids), 'text[]')})")
+    where.clauses.append(_or(either))
+
+
+async def _same_person(
+    reader: Reader, scope: Scope, chain: Chain, args: Args, row: str, param: str = ""
+) -> str:
+    """A resource of the chain's far end exists in the compartment of the row's person.
+
+    With `param` the far end must name a Patient by it (a subject may also be a group).
+    """
+    far = args.alias()
+    inner = await build_where(reader, scope, chain.type, (chain.condition,), args, far)
+    if inner.empty:
+        return FALSE
+    if param:
+        inner.clauses.append(_names_patient(chain.type, param, args, far))
+    return (
+        f"exists (select from resource {far} where {far}.person = {row}.person"
+        f" and {far}.person <> 0 and {inner.text(chain.type, args, far)})"
+    )
+
+
+def _names_patient(type_: str, param: str, args: Args, row: str) -> str:
+    """The reference names a Patient: a row has a token for having the parameter at all."""
+    # `patient` is by definition `subject` where that is a Patient.
+    told = "patient" if "patient" in search_parameters(type_) else param
+    return f"{row}.tokens @> {args.add([present_hash(type_, told)], 'bigint[]')}"
+
+
+def _and(one: str, other: str) -> str:
+    return FALSE if FALSE in (one, other) else f"({one} and {other})"
+
+
+def _or(alternatives: Iterable[str]) -> str:
+    texts = [text for text in alternatives if text != FALSE]
+    if not texts:
+        return FALSE
+    return texts[0] if len(texts) == 1 else "(" + " or ".join(texts) + ")"

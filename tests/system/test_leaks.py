@@ -1,0 +1,188 @@
+"""What a crafted document or request tries: nobody's record is reached, and the try is recorded."""
+
+from __future__ import annotations
+
+import re
+import uuid
+from collections.abc import Callable
+from typing import Any
+
+import httpx
+import pytest
+
+from pater.registers.identifiers import RID
+from tests.system.conftest import Clients
+from tests.system.documents import Resource, changed, discharge, encoded, resource_of, rid_of
+from tests.system.running import Running
+from tests.system.test_rights import JSON, journal, patient_of
+
+
+def send(client: Clients, document: Resource, sender: str = "hospital-a") -> httpx.Response:
+    return client(sender).post("/Bundle", content=encoded(document), headers=JSON)
+
+
+def parts_of(client: Clients, answer: httpx.Response) -> list[str]:
+    """The references of what was stored with an accepted document."""
+    assert answer.status_code == 201, answer.text
+    bundle = answer.headers["location"].split("/_history")[0].rsplit("/", 1)[1]
+    found = client("loader").get("/Provenance", params={"target": f"Bundle/{bundle}"}).json()
+    return [t["reference"] for t in found["entry"][0]["resource"]["target"]]
+
+
+def own(client: Clients, name: str = "patient") -> Resource:
+    found = client(name).get("/Patient").json()
+    resource: Resource = found["entry"][0]["resource"]
+    return resource
+
+
+def entry(kind: str, **elements: Any) -> Resource:
+    return {
+        "fullUrl": f"urn:uuid:{uuid.uuid4()}",
+        "resource": {"resourceType": kind, **elements},
+    }
+
+
+FORMS: list[Callable[[str], str]] = [
+    lambda other: f"Patient/{other}",
+    lambda other: f"Patient/{other}/_history/1",
+    lambda other: f"http://127.0.0.1/fhir/Patient/{other}",
+]
+
+
+@pytest.mark.parametrize("form", FORMS, ids=["relative", "version", "absolute"])
+@pytest.mark.parametrize("element", ["subject", "focus", "performer"])
+def test_a_document_does_not_refer_to_a_patient_it_does_not_hold(
+    client: Clients, form: Callable[[str], str], element: str
+) -> None:
+    reference = {"reference": form(str(own(client)["id"]))}
+
+    def point_elsewhere(bundle: Resource) -> None:
+        many = element != "subject"
+        resource_of(bundle, "Observation")[element] = [reference] if many else reference
+
+    answer = send(client, changed(discharge(), point_elsewhere))
+    assert answer.status_code == 422, answer.text
+    places = [p for i in answer.json()["issue"] for p in i.get("expression", ())]
+    assert any(element in place for place in places)
+
+
+def test_no_other_record_shows_what_a_crafted_document_brought(client: Clients) -> None:
+    other = own(client)["id"]
+    link = {"reference": f"Patient/{other}/_history/1"}
+    for added in (
+        entry("Account", status="active", subject=[link]),
+        entry("Group", type="person", actual=True, member=[{"entity": link}]),
+        entry("Binary", contentType="text/plain", data="aGVq", securityContext=link),
+        entry("AuditEvent", type={"code": "rest"}, recorded="2026-01-01T00:00:00Z",
+              agent=[{"requestor": True}], source={"observer": {"display": "x"}}),
+    ):  # fmt: skip
+        document = changed(discharge(), lambda bundle: bundle["entry"].append(added))  # noqa: B023
+        assert send(client, document).status_code == 422, added
+
+
+def test_parts_that_name_nobody_belong_to_the_patient_of_the_document(client: Clients) -> None:
+    def strip(bundle: Resource) -> None:
+        del resource_of(bundle, "Observation")["subject"]
+        resource_of(bundle, "Condition")["subject"] = {"reference": "#p"}
+        resource_of(bundle, "Condition")["contained"] = [{"resourceType": "Patient", "id": "p"}]
+        bundle["entry"].append(entry("Device", serialNumber="1"))
+
+    document = changed(discharge(), strip)
+    stored = parts_of(client, send(client, document))
+    patient = patient_of(client, rid_of(document))
+    for kind in ("Observation", "Condition", "Device"):
+        part = next(p for p in stored if p.startswith(kind))
+        assert client("hospital-b").get(f"/{part}").status_code == 200
+        # it is in the journal at the patient, so it is in the patient's compartment
+        seen = [e for e in journal(client, patient) if part in str(e.get("entity"))]
+        assert seen, part
+        assert client("patient").get(f"/{part}").status_code == 404
+
+
+def test_a_second_patient_of_a_document_is_told(client: Clients) -> None:
+    child = discharge(given="Dítě", born="2026-01-01")
+    mother = resource_of(discharge(), "Patient")
+    name = f"urn:uuid:{uuid.uuid4()}"
+
+    def of_both(bundle: Resource) -> None:
+        bundle["entry"].append({"fullUrl": name, "resource": mother})
+        resource_of(bundle, "Observation")["subject"] = {"reference": name}
+
+    document = changed(child, of_both)
+    assert send(client, document).status_code == 201
+    for rid in (rid_of(document), mother["identifier"][0]["value"]):
+        created = [e for e in journal(client, patient_of(client, rid)) if e["action"] == "C"]
+        assert len(created) == 1, rid
+
+
+def test_nobody_lists_people_by_many_days_or_marks(client: Clients) -> None:
+    days = ",".join(f"{year}-03-14" for year in range(1930, 2020))
+    for name in ("hospital-b", "clinician-b"):
+        for form in (
+            {"family": "Svobodová", "birthdate": days},
+            {"family": "sv,no,dv,ho,be", "birthdate": "1957-03-14"},
+            {"family": "\u0301\u0301", "birthdate": "1957-03-14"},
+            {"identifier": ",".join(f"{RID}|{n}" for n in range(500))},
+        ):
+            answer = client(name).post("/Patient/_search", data=form)
+            assert answer.status_code == 403, form
+            assert "entry" not in answer.text
+
+
+def test_asking_only_how_many_is_in_the_journal(client: Clients) -> None:
+    patient = own(client)
+    rid = next(i["value"] for i in patient["identifier"] if i["system"] == RID)
+    name = str(uuid.uuid4())
+    answer = client("hospital-b").get(
+        "/Patient",
+        params={"identifier": f"{RID}|{rid}", "_summary": "count"},
+        headers={"X-Request-Id": name},
+    )
+    assert answer.json()["total"] == 1
+    assert any(
+        "hospital-b" in str(e["agent"]) and e["action"] == "E"
+        for e in journal(client, str(patient["id"]))
+    )
+
+
+class Visitor:
+    """Somebody logged in without a browser."""
+
+    def __init__(self, running: Running, login: str) -> None:
+        self.http = httpx.Client(base_url=running.url)
+        for path, fields in (
+            ("/login", {"login": login, "password": f"demo-{login}-heslo"}),
+            ("/login/code", {"code": running.command("totp", login)}),
+        ):
+            answer = self.post(path, path, fields)
+            assert answer.status_code == 303, answer.text
+
+    def post(self, page: str, path: str, fields: dict[str, str]) -> httpx.Response:
+        """Sends a form of a page with the page's proof."""
+        proof = re.search(r'name="csrf" value="([^"]+)"', self.http.get(page).text)
+        assert proof
+        return self.http.post(path, data={"csrf": proof[1], **fields})
+
+
+def test_odd_values_are_no_errors_of_ours(running: Running) -> None:
+    patient = Visitor(running, "patient")
+    for path in (
+        "/patient/access?until=9999-12-31",
+        "/patient/access?since=0001-01-01",
+        "/patient/access?before=0001-01-01T00:00:00%2B23:00~1",
+        "/patient/documents/%00",
+        "/patient/documents/%C5%99",
+    ):
+        assert patient.http.get(path).status_code in (200, 400, 404), path
+    doctor = Visitor(running, "clinician-b")
+    blank = dict.fromkeys(("value", "given", "family", "born"), "")
+    for fields in (
+        {"by": "name", "family": "Svobodová", "born": "19570314"},
+        {"by": "name", "family": "Svobodová", "born": "1957-W11-4"},
+        {"by": "name", "family": "a\\", "born": "1957-03-14"},
+        {"by": "identifier", "value": "3087110247,3087110248"},
+        {"by": "identifier", "kind": "cpoj", "value": "a\\"},
+    ):
+        sent = {**blank, "kind": "rid", "purpose": "TREAT", **fields}
+        answer = doctor.post("/professional", "/professional", sent)
+        assert answer.status_code in (200, 403, 422), (fields, answer.status_code)
