@@ -15,6 +15,7 @@ import click
 from pater import __version__, demo, serving
 from pater.settings import Settings, SettingsError, load
 from pater.store.embedded import EmbeddedError
+from pater.trust.keys import KeysError
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -47,12 +48,24 @@ def readable(function: Callable[P, T]) -> Callable[P, T]:
             fail(error.message, error.advice)
         except serving.ServingError as error:
             fail(error.message, error.advice)
+        except KeysError as error:
+            fail(f"{error}.", error.advice)
+        except BaseExceptionGroup as group:  # of the tasks that serve: one failure ends them all
+            lost = group.subgroup(KeysError)
+            if lost is None:
+                raise
+            fail(
+                "A stored secret does not open with the keys of this data folder.",
+                "Restore the folder `keys` that belongs to this database from the backup.",
+            )
 
     return wrapped
 
 
 def free_port(settings: Settings) -> None:
     """Ends when somebody else listens on our port already."""
+    if not 0 < settings.port < 65536:
+        fail(f"{settings.port} is no port: they go from 1 to 65535.", "Choose one: PATER_PORT=8080")
     with socket.socket(socket.AF_INET6 if ":" in settings.host else socket.AF_INET) as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:

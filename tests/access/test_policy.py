@@ -121,7 +121,9 @@ def test_a_patient_sees_only_the_own_record() -> None:
     for nobody in (None, 0):
         unknown = decide(replace(PATIENT, person=nobody), "search", "Observation", person=None)
         assert (unknown.allowed, unknown.reason) == (False, "no-person")
-    assert decide(PATIENT, "read", "Organization", person=0).persons is None
+    assert decide(PATIENT, "read", "Organization", person=0).allowed
+    assert not decide(PATIENT, "read", "Organization", person=8).allowed
+    assert decide(PATIENT, "search", "Organization", person=None).persons == {0, 7}
     assert not decide(PATIENT, "create", "Observation", person=7).allowed
 
 
@@ -201,8 +203,9 @@ def obviously(caller: Caller, action: str, type_: str, person: int | None) -> tu
         return (True, None, False)
     if caller.role == "loader":
         return (True, None, False)
-    if public:
-        return (True, None, False) if reads else no
+    if public and not person:
+        own = caller.role == "patient" and caller.person and caller.strength > 1 and person is None
+        return (True, frozenset({0, caller.person} if own else {0}), False) if reads else no
     if caller.strength < 2:
         return no
     if caller.role == "patient":

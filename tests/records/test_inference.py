@@ -7,7 +7,8 @@ from uuid import uuid4
 
 import pytest
 
-from pater.records.errors import Forbidden
+from pater.records.changes import Change
+from pater.records.errors import Forbidden, NotFound
 from pater.records.searching import MOST_PERSONS
 from tests.records.test_gate import find, found, two_patients
 from tests.rest.world import CLINICIAN, HOSPITAL, LOADER, World, observation, patient_caller
@@ -121,3 +122,31 @@ async def test_no_identifier_lists_people(api: World, caller: object) -> None:
             await find(api, caller, "Observation", ("identifier", number), *more)
         assert refused.value.reason == "not-bound"
     assert patient_caller(1, "x")
+
+
+async def test_what_came_with_a_record_is_in_it_whatever_its_type(api: World) -> None:
+    one, other, caller = await two_patients(api)
+    person = await api.person_of(one["id"])
+    name = uuid4().hex
+    main = Change("create", "Organization", None, {"resourceType": "Organization", "name": name})
+    part = Change("create", "Organization", None, main.resource, person=person, derived=True)
+    shared, own = (w.id for w in await api.gate.commit(LOADER, [main, part]))
+    stranger = patient_caller(await api.person_of(other["id"]), other["id"])
+    for who, seen in (
+        (CLINICIAN, {shared}),
+        (HOSPITAL, {shared}),
+        (stranger, {shared}),
+        (caller, {shared, own}),
+        (LOADER, {shared, own}),
+    ):
+        for more in ([], [("_include", "Organization:partof")]):
+            page = await find(api, who, "Organization", ("name", name), ("_total", "accurate"),
+                              *more)  # fmt: skip
+            assert (found(page), page.total) == (seen, len(seen)), (who.id, more)
+    for who in (stranger, replace(CLINICIAN, purpose="")):
+        with pytest.raises(NotFound):
+            await api.gate.read(who, "Organization", own)
+        with pytest.raises(NotFound):
+            await api.gate.history(who, "Organization", own)
+    await api.gate.read(replace(CLINICIAN, request_id="own-part"), "Organization", own)
+    assert await at(api, "own-part") == {(one["id"], "0")}

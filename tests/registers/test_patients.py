@@ -127,6 +127,9 @@ async def test_an_identifier_with_other_demographics_is_unsure(
     assert second.state == "unsure"
     assert second.person != first.person
     assert second.rid.startswith("D")
+    # the number in question leads to its holder alone
+    assert second.master is not None
+    assert [i["value"] for i in second.master["identifier"]] == [second.rid]
     # and the same unsure person again is that person, not a third one
     third = await register.take(patient((RID, rid), **other))
     assert third.person == second.person

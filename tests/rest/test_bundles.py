@@ -39,6 +39,24 @@ def urn() -> str:
     return f"urn:uuid:{uuid4()}"
 
 
+async def test_a_bundle_inside_a_transaction_keeps_its_own_names(api: World) -> None:
+    name = urn()
+    inner = bundle("collection")
+    inner["entry"] = [
+        {"fullUrl": name, "resource": {"resourceType": "Patient", "active": True}},
+        {"fullUrl": urn(), "resource": observation("", subject={"reference": name})},
+    ]
+    whole = bundle(
+        "transaction",
+        entry("POST", "Bundle", inner),
+        entry("POST", "Patient", {"resourceType": "Patient"}, name),
+    )
+    answer = await api.call("POST", "/", whole)
+    assert answer.status_code == 200, answer.text
+    place = answer.json()["entry"][0]["response"]["location"].split("/_history")[0]
+    assert (await api.call("GET", f"/{place}")).json()["entry"] == inner["entry"]
+
+
 async def rows(api: World) -> int:
     count = await api.db.fetchval("select count(*) from resource")
     assert isinstance(count, int)

@@ -6,6 +6,8 @@ import asyncio
 import gzip
 import json
 
+import pytest
+
 from pater.fhir.validation import validate
 from tests.rest.world import BASE, LOADER, World, issues, observation
 
@@ -264,3 +266,11 @@ async def test_the_caller_stays_anonymous_to_nobody(api: World) -> None:
     assert (row["agent"], row["role"], row["source"]) == (LOADER.id, "loader", "127.0.0.1")
     assert row["person"] == await api.person_of(made["id"])
     assert row["patient"] == made["id"]
+
+
+@pytest.mark.parametrize("path", ["/_history", "/Patient/_history"])
+async def test_histories_of_more_than_one_resource_are_said_not_to_be_there(
+    api: World, path: str
+) -> None:
+    answer = await api.call("GET", path)
+    assert (answer.status_code, issues(answer)[0]["code"]) == (404, "not-supported")

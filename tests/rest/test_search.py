@@ -33,6 +33,19 @@ async def test_a_search_answers_with_a_searchset(api: World) -> None:
     assert "total" not in bundle
 
 
+async def test_a_patient_is_named_by_the_servers_own_address_too(api: World) -> None:
+    patient, other = await api.patient(), await api.patient()
+    made = await api.create(observation(patient["id"]))
+    await api.create(observation(other["id"]))
+    for query in ("patient={0}", "subject={0}", "encounter.subject={0}", "subject={0},{0}"):
+        whole = query.format(f"{BASE}/Patient/{patient['id']}")
+        bundle = (await api.call("GET", f"/Observation?{whole}")).json()
+        found = [] if query.startswith("encounter") else [made["id"]]
+        assert ids(bundle) == found, query
+    abroad = f"https://elsewhere.example/fhir/Patient/{patient['id']}"
+    assert ids((await api.call("GET", f"/Observation?patient={abroad}")).json()) == []
+
+
 async def test_nothing_found_is_an_empty_searchset(api: World) -> None:
     patient = await api.patient()
     bundle = (await api.call("GET", f"/Condition?patient={patient['id']}")).json()

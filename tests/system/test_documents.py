@@ -162,6 +162,69 @@ def test_relates_to_names_what_is_replaced(client: Clients) -> None:
     assert [c["masterIdentifier"] for c in current] == [successor["identifier"]]
 
 
+def test_relates_to_may_name_the_composition_as_it_is_stored_here(client: Clients) -> None:
+    report = discharge()
+    send(client("hospital-a"), encoded(report))
+    person = {"patient.identifier": f"{RID}|{rid_of(report)}"}
+    (stored,) = client("hospital-b").get("/Composition", params=person).json()["entry"]
+    for address in (stored["fullUrl"], f"Composition/{stored['resource']['id']}"):
+        stamp = "2026-02-01T10:00:00+01:00"
+        successor = discharge(rid_of(report), title=address, stamp=stamp)
+        resource_of(successor, "Composition")["relatesTo"] = [
+            {"code": "replaces", "targetReference": {"reference": address}}
+        ]
+        answer = send(client("hospital-a"), encoded(successor))
+        assert answer.status_code == 201, answer.text
+        current = references(client("hospital-b"), rid_of(report), status="current")
+        assert [c["masterIdentifier"] for c in current] == [successor["identifier"]]
+
+
+def test_what_is_to_be_replaced_and_is_not_here_is_said(client: Clients) -> None:
+    report = discharge()
+    resource_of(report, "Composition")["relatesTo"] = [
+        {"code": "replaces", "targetIdentifier": {"value": str(uuid.uuid4())}},
+        {"code": "appends", "targetReference": {"reference": "Composition/elsewhere"}},
+    ]
+    answer = send(client("hospital-a"), encoded(report))
+    assert answer.status_code == 201, answer.text
+    (warning,) = issues(answer, "warning")
+    assert warning["expression"] == ["Bundle.entry[0].resource.relatesTo[0]"]
+
+
+def test_a_version_sent_again_after_it_was_replaced_changes_nothing(client: Clients) -> None:
+    report = discharge()
+    first = send(client("hospital-a"), encoded(report))
+
+    def correct(bundle: dict[str, Any]) -> None:
+        resource_of(bundle, "Composition")["title"] = "Oprava"
+
+    second = send(client("hospital-a"), encoded(changed(report, correct)))
+    assert (first.status_code, second.status_code) == (201, 201)
+    again = send(client("hospital-a"), encoded(report))
+    assert again.status_code == 200
+    assert again.headers["location"] == first.headers["location"]
+    (current,) = references(client("hospital-b"), rid_of(report), status="current")
+    assert current["description"] == "Oprava"
+
+
+def test_a_new_version_about_another_person_leaves_the_first_ones_record(client: Clients) -> None:
+    report = discharge()
+    right = discharge(family="Opravdová", given="Ilona", born="1981-04-03")
+    first = send(client("hospital-a"), encoded(report))
+
+    def correct(bundle: dict[str, Any]) -> None:
+        resource_of(bundle, "Patient").update(resource_of(right, "Patient"))
+
+    second = send(client("hospital-a"), encoded(changed(report, correct)))
+    assert (first.status_code, second.status_code) == (201, 201), second.text
+    for rid, count in ((rid_of(report), 0), (rid_of(right), 1)):
+        for kind in ("Observation", "Condition", "Encounter"):
+            person = {"patient.identifier": f"{RID}|{rid}"}
+            found = client("hospital-b").get(f"/{kind}", params=person).json()
+            assert len(found.get("entry", ())) == count, (kind, rid)
+        assert len(references(client("hospital-b"), rid, status="current")) == count
+
+
 def test_an_older_version_and_another_hospitals_identifier_are_conflicts(client: Clients) -> None:
     report = discharge()
     assert send(client("hospital-a"), encoded(report)).status_code == 201
@@ -231,6 +294,10 @@ def test_an_identifier_of_somebody_else_never_leads_into_their_record(client: Cl
     )
     rids = [i["value"] for i in found.json()["entry"][0]["resource"]["identifier"]]
     assert rids[0].startswith("D")
+    assert rids[0] in answer.text
+    # who looks for the number finds its holder alone
+    held = references(client("hospital-b"), rid_of(one))
+    assert [d["masterIdentifier"] for d in held] == [one["identifier"]]
 
 
 def test_eight_clients_with_the_same_bundle_make_one_document_and_one_person(

@@ -38,8 +38,9 @@ Group = Literal["personal", "public", "audit"]
 ACTIONS: tuple[Action, ...] = get_args(Action)
 ROLES = ("provider-system", "clinician", "patient", "loader", "none")
 
-# Types that never say anything about a patient. Everything else is personal, so that a type
-# nobody thought of is guarded and not open.
+# Types that say nothing about a patient when they stand by themselves. What came in a document
+# belongs to its patient whatever its type. Everything else is personal, so that a type nobody
+# thought of is guarded and not open.
 PUBLIC_TYPES = frozenset(
     {
         "ActivityDefinition", "CapabilityStatement", "ChargeItemDefinition", "CodeSystem",
@@ -86,7 +87,8 @@ class Rule:
     """One line of the policy: who, what, on which data, under which conditions, and why.
 
     `types` None = every type of the group; `purposes` None = any purpose or none.
-    `own` = only the caller's own person; `bound` = a search must name the patient.
+    `own` = only the caller's own person; `shared` = only what belongs to nobody; `bound` = a
+    search must name the patient.
     """
 
     role: str
@@ -97,6 +99,7 @@ class Rule:
     purposes: frozenset[str] | None = None
     strength: int = 0
     own: bool = False
+    shared: bool = False
     bound: bool = False
     organization: bool = False
 
@@ -138,7 +141,7 @@ def _rule_table() -> tuple[Rule, ...]:
         Rule("loader", _READING, "audit", "loading"),
     ]  # fmt: skip
     for role in ("provider-system", "clinician", "patient"):
-        rules.append(Rule(role, _READING, "public", "public"))
+        rules.append(Rule(role, _READING, "public", "public", shared=True))
     for role in ("provider-system", "clinician", "patient", "loader"):
         rules.append(Rule(role, frozenset({"validate"}), "personal", "check"))
         rules.append(Rule(role, frozenset({"validate"}), "public", "check"))
@@ -156,7 +159,7 @@ def group(type: str) -> Group:
 
 
 def is_personal(type: str) -> bool:
-    """Whether resources of the type may say something about a patient (AuditEvent does)."""
+    """Whether resources of the type always may say something about a patient (AuditEvent does)."""
     return type not in PUBLIC_TYPES
 
 
@@ -164,9 +167,18 @@ def decide(caller: Caller, action: Action, type: str, *, person: int | None) -> 
     """Decide one action of a caller on a type, or on the data of one person.
 
     With `person=None` the answer is about the type in general, and whoever asked must hold to
-    `persons`. A person number (0 = data of no person) decides about that person's data.
+    `persons`. A person number (0 = data of no person) decides about that person's data, also
+    when they are of a public type (the physician or the place of a document).
     """
     which = group(type)
+    return _decided(
+        caller, action, type, person, "personal" if which == "public" and person else which
+    )
+
+
+def _decided(
+    caller: Caller, action: Action, type: str, person: int | None, which: Group
+) -> Decision:
     if which == "audit" and action in _WRITING:
         return _denied("journal-only-grows")
     rules = [
@@ -197,6 +209,10 @@ def decide(caller: Caller, action: Action, type: str, *, person: int | None) -> 
         persons = frozenset({caller.person})
         if person is not None and person not in persons:
             return _denied("other-person")
+    elif rule.shared:
+        own = caller.person if person is None else None
+        personal = _decided(caller, action, type, own, "personal") if own else None
+        persons = frozenset({0}) | ((personal.persons if personal else None) or frozenset())
     return Decision(True, rule.reason, persons, rule.bound and action == "search")
 
 

@@ -51,6 +51,10 @@ TEXTS: dict[str, dict[str, str]] = {
         "cs": "Dokument neprošel kontrolou a nebyl přijat.",
         "en": "The document failed its checks and was not taken in.",
     },
+    "conflict": {
+        "cs": "Dokument je v rozporu s jiným, který tu už je, a nebyl přijat.",
+        "en": "The document conflicts with another one that is here, and was not taken in.",
+    },
     "no-role": {
         "cs": "Role volajícího nedává k tomuto žádné právo.",
         "en": "The caller's role gives no right to this.",
@@ -88,8 +92,10 @@ TEXTS: dict[str, dict[str, str]] = {
         "en": "There is no such resource type.",
     },
     "not-bound": {
-        "cs": "Hledání musí určit pacienta (identifikátorem, nebo jménem a datem narození).",
-        "en": "The search must name a patient (an identifier, or name and birth date).",
+        "cs": "Hledání musí určit pacienta: identifikátorem, nebo, hledá-li se pacient sám,"
+        " jménem a datem narození.",
+        "en": "The search must name a patient: by patient, patient.identifier or _id; a search of"
+        " Patient itself by identifier, or by family name and birthdate.",
     },
     "login": {"cs": "Přihlášení.", "en": "Login."},
     "logout": {"cs": "Odhlášení.", "en": "Logout."},

@@ -121,14 +121,15 @@ async def _allowed(
     """
     person = stored.person if stored else 0
     decision = decide(caller, action, type, person=None)
-    reason = decision.reason
     failure: Exception | None = None
     if not decision.allowed:
-        failure = Forbidden(reason)
+        failure = Forbidden(decision.reason)
     elif stored is None:
-        failure, reason = NotFound(type, id), "not-found"
-    elif decision.persons is not None and person not in decision.persons:
-        failure, reason = NotFound(type, id), "other-person"
+        failure = NotFound(type, id)
+    else:
+        decision = decide(caller, action, type, person=person)
+        failure = None if decision.allowed else NotFound(type, id)
+    reason = decision.reason if stored or not decision.allowed else "not-found"
     if failure is not None:
         await ports.refused(
             caller, action, type, reason, person=person, id=id, interaction=interaction

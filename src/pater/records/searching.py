@@ -37,7 +37,7 @@ async def search(ports: Ports, caller: Caller, request: SearchRequest, count: in
     naming = _naming(request) if is_personal(request.type) else ()
     if decision.patient_bound and not naming:
         await _refuse(ports, caller, request, "not-bound", query)
-    scope = _scope(caller, request, decision.persons)
+    scope = _scope(caller, request, decision)
     if decision.patient_bound and _combines(request):
         # what is combined with the named patients is looked for with them, not with others
         named = await _meant(ports, request, naming)
@@ -116,39 +116,33 @@ def page_size(request: SearchRequest, count: int | None) -> int:
     return max(0, min(DEFAULT_COUNT if wanted is None else wanted, MAX_COUNT))
 
 
-def _scope(caller: Caller, request: SearchRequest, persons: frozenset[int] | None) -> Scope:
+def _scope(caller: Caller, request: SearchRequest, decision: Decision) -> Scope:
     if not request.includes and all(c.kind not in ("chain", "has") for c in request.conditions):
-        return Scope(persons)
+        return Scope(decision.persons)
     # the request and the address do not matter to the policy: without them the answer is shared
     who = replace(caller, request_id="", source="", name="", organization_name="")
-    return _wide_scope(who, is_personal(request.type))
+    return _wide_scope(who, is_personal(request.type), decision)
 
 
 @lru_cache(maxsize=1024)
-def _wide_scope(caller: Caller, personal: bool) -> Scope:
+def _wide_scope(caller: Caller, personal: bool, decision: Decision) -> Scope:
     """The scope of a search that reaches other types (chains, includes).
 
     A caller who may search personal data only of a named patient cannot reach them from a search
-    of something else (all Observations that a Practitioner made): there they take no part.
+    of something else (all Observations that a Practitioner made): there they take no part. From
+    a search of the named patient none reaches another patient by way of includes (everything
+    that a doctor of the record ever did, the other members of a group).
     """
-    persons: set[int] | None = None
     excluded = {"AuditEvent"}
-    together = False
     for type_ in RESOURCE_TYPES:
-        decision = decide(caller, "search", type_, person=None)
-        if not decision.allowed or (decision.patient_bound and not personal):
+        found = decide(caller, "search", type_, person=None)
+        if not found.allowed or (found.patient_bound and not personal):
             excluded.add(type_)
-            continue
-        # who has to name the patient sees no other patient's record by way of includes
-        # (everything that a doctor of the record ever did, the other members of a group)
-        together = together or decision.patient_bound
-        if decision.persons is not None:
-            persons = (persons or {0}) | decision.persons
+    if decision.persons is None:
+        return Scope(None, frozenset(excluded), together=decision.patient_bound)
     # person 0 stands for organisations, code systems and the like; a record of a personal type
     # that belongs to nobody is not shown to whom only own data are
-    if persons is not None:
-        return Scope(frozenset(persons), frozenset(excluded), ownerless=PUBLIC_TYPES)
-    return Scope(None, frozenset(excluded), together=together)
+    return Scope(decision.persons | {0}, frozenset(excluded), ownerless=PUBLIC_TYPES)
 
 
 async def _record(
@@ -174,7 +168,7 @@ async def _record(
         for person in sorted(await _asked(ports, request, naming) - outcomes.keys()):
             outcomes[person] = DONE if own is None or person in own else REFUSED
     if not outcomes and own is not None:
-        outcomes = dict.fromkeys(own, DONE)
+        outcomes = dict.fromkeys(own - {0}, DONE)
     unnamed = [person for person in outcomes if not shown.get(person)]
     names = await ports.names.of_all(ports.db, unnamed) if unnamed else {}
     await ports.record(

@@ -294,7 +294,10 @@ def _put(change: Change, person: int, expected: int | None) -> Put:
 def _storable(caller: Caller, change: Change, person: int) -> None:
     """A Bundle may hold anything about anybody: without a person only the loader may store it."""
     if change.type == "Bundle" and not person and caller.role != "loader":
-        text = "only document Bundles of one patient are stored"
+        text = (
+            "only document Bundles of one patient are stored; a transaction or batch goes to the"
+            " base address of the API"
+        )
         raise Unprocessable([Issue("error", "not-supported", change.path or "Bundle", text)])
 
 

@@ -272,9 +272,17 @@ class PatientRegister:
             one = holders[0]
             return Identity(one.person, one.patient, one.rid, "unsure", reason)
         rid = new_drid(self._random)
+        # an identifier of somebody else stays in the document; here it would find two persons
+        others = await self._held([strong_key(i) for i in identifiers if i.usable])
+        own = [i for i in identifiers if not (i.usable and strong_key(i) in others)]
         return await self._register(
-            patient, identifiers, rid, "unsure", reason, [*keys, claim_key("person", RID, rid)]
+            patient, own, rid, "unsure", reason, [*keys, claim_key("person", RID, rid)]
         )
+
+    async def _held(self, keys: list[bytes]) -> frozenset[bytes]:
+        """Those of the keys that somebody has claimed."""
+        rows = await self._db.fetch("select key from claim where key = any($1::bytea[])", keys)
+        return frozenset(row["key"] for row in rows)
 
     async def _register(
         self,

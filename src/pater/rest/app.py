@@ -135,6 +135,8 @@ class _FhirApp:
                 return await self._system(call, caller, parameters)
             case [name] if name.startswith("$"):
                 return await self._operation(call, caller, name, "", "", parameters)
+            case ["_history"] | [_, "_history"]:
+                raise HttpError(404, "not-supported", "a history is that of one resource here")
             case [type_]:
                 return await self._type(call, caller, _known(type_), parameters)
             case [type_, "_search"]:

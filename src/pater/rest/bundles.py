@@ -249,8 +249,10 @@ def _changes(api: Api, entries: Sequence[Entry], issues: list[Issue]) -> list[tu
         resource = None
         path = f"{entry.path}.resource"
         if entry.method != "DELETE" and entry.resource is not None:
-            resource = resolved(entry.resource, names)
-            issues += unresolved(resource, path)
+            resource = entry.resource
+            if entry.type != "Bundle":  # a Bundle has its own names, and they mean its own entries
+                resource = resolved(resource, names)
+                issues += unresolved(resource, path)
         change = Change(
             _METHODS[entry.method],
             entry.type,

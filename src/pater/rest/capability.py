@@ -109,7 +109,9 @@ def _resource(api: Api, type: str) -> dict[str, Any]:
 
 
 def _operations(api: Api, type: str) -> dict[str, Any]:
-    found = [{"name": "validate", "definition": _VALIDATE}] if type else []
+    found = (
+        [{"name": "validate", "definition": _VALIDATE}] if type and group(type) != "audit" else []
+    )
     found += [
         {"name": operation.name, "definition": operation.definition}
         for (_, place, _), operation in api.operations.items()

@@ -16,6 +16,7 @@ from pater.records.changes import Change
 from pater.records.gate import Gate
 from pater.rest.config import RestConfig
 from pater.rest.errors import HttpError, unsupported
+from pater.rest.own_addresses import with_own_addresses
 from pater.rest.projection import SUMMARIES, project
 from pater.rest.requests import expected_version, is_id, knows_version, prefer_return
 from pater.rest.responses import Header, Reply, stored_reply, version_headers, written_reply
@@ -89,7 +90,7 @@ async def search(
     if key and len(parameters) == 1 and parameters[0][0] == PAGE:
         parameters = unseal(parameters[0][1], type, key)
         private = True
-    request = parse_search(type, parameters)
+    request = with_own_addresses(parse_search(type, parameters), api.config.base_url)
     page = await api.gate.search(caller, request)
     links = [("self", parameters)]
     if page.next is not None:

@@ -102,11 +102,6 @@ def web_shell(config: WebConfig) -> Shell:
     return Shell(context, routes, errors, middleware)
 
 
-def web_routes(config: WebConfig) -> list[BaseRoute]:
-    """The shell's and the domains' routes; they need the shell's middleware around them."""
-    return list(web_shell(config).routes)
-
-
 def web_app(config: WebConfig) -> ASGIApp:
     """The whole web as one application, to be mounted at `/` behind the API's routes."""
     shell = web_shell(config)

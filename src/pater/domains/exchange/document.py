@@ -149,6 +149,8 @@ def reference_issues(entries: list[Entry]) -> list[Issue]:
                 continue
             # iter_references names a place by its type; the issue names it from the Bundle
             place = f"{entry.path}{path.removeprefix(kind)}.reference"
+            if kind == "Composition" and ".relatesTo[" in path:
+                continue  # another document (R4 Composition.relatesTo): `replaces` is looked up
             if kind == "Composition":
                 what = "a reference of the Composition leads nowhere in the document"
             elif text in owners or parse_reference(text).type == "Patient":
@@ -217,3 +219,29 @@ def replaced_identifiers(composition: Mapping[str, Any]) -> list[tuple[str, str]
         if relation.get("code") == "replaces" and isinstance(target, dict) and "value" in target:
             found.append((str(target.get("system", "")), str(target["value"])))
     return found
+
+
+def replaced_compositions(composition: Mapping[str, Any], base_url: str) -> list[str]:
+    """Composition/id of the documents here that this one says it replaces."""
+    found = []
+    for relation in composition.get("relatesTo", ()):
+        text = relation.get("targetReference", {}).get("reference")
+        if relation.get("code") == "replaces" and isinstance(text, str):
+            ref = parse_reference(text.removeprefix(f"{base_url}/"))
+            if ref.kind == "relative" and ref.type == "Composition":
+                found.append(f"Composition/{ref.id}")
+    return found
+
+
+def replacement_issues(composition: Mapping[str, Any]) -> list[Issue]:
+    """Said of a document that says it replaces another one which is not known here."""
+    return [
+        Issue(
+            "warning",
+            "not-found",
+            f"Bundle.entry[0].resource.relatesTo[{position}]",
+            "what this document says it replaces is not known here: nothing was replaced",
+        )
+        for position, relation in enumerate(composition.get("relatesTo", ()))
+        if relation.get("code") == "replaces"
+    ]

@@ -21,7 +21,9 @@ from pater.domains.exchange.document import (
     entries_of,
     identifier_issues,
     reference_issues,
+    replaced_compositions,
     replaced_identifiers,
+    replacement_issues,
     stamp_of,
     structure_issues,
     subject_entry,
@@ -162,6 +164,9 @@ class Intake:
                     raise Conflict("the same document or person is being written, try again") from (
                         error
                     )
+            except Conflict:
+                await self._services.gate.refuse(caller, "create", "Bundle", "conflict")
+                raise
         raise AssertionError("unreachable")
 
     async def _accept(self, caller: Caller, received: Received) -> Accepted:
@@ -175,6 +180,16 @@ class Intake:
                 f"this document is known: Bundle/{previous.bundle}, nothing was changed",
             )
             return Accepted(previous.bundle, previous.version, True, False, (note,))
+        if previous is not None:
+            db = self._services.db
+            earlier = await tables.of_bytes(db, previous.chain, digest_of(received.raw))
+            if earlier is not None:  # sent again by somebody who missed our answer then
+                text = (
+                    f"this document is known: Bundle/{earlier.bundle}, replaced since by"
+                    f" Bundle/{previous.bundle}, nothing was changed"
+                )
+                known = Issue("information", "duplicate", "", text)
+                return Accepted(earlier.bundle, earlier.version, True, False, (known,))
         if previous is not None and received.stamp < previous.stamped:
             raise Conflict("a newer version of this document is here already")
         people = await self._identify(received)
@@ -202,6 +217,11 @@ class Intake:
             )
             if found is not None:
                 found = await tables.newest_of_chain(db, found.chain)
+                break
+        base = self._services.base_url
+        for name in () if found else replaced_compositions(received.composition, base):
+            found = await tables.newest_of_composition(db, name)
+            if found is not None:
                 break
         if found is not None and found.organization != caller.organization:
             raise Conflict("the identifier of this document belongs to another organisation")
@@ -316,7 +336,9 @@ class Intake:
         )
         issues = [*_identity_issues(identities), *received.issues]
         text = f"stored as Bundle/{bundle_id}, indexed by DocumentReference/{reference_id}"
-        if previous:
+        if not previous:
+            issues += replacement_issues(received.composition)
+        else:
             text += f", version {version}, replacing Bundle/{previous.bundle}"
         issues.insert(0, Issue("information", "informational", "", text))
         return Accepted(bundle_id, version, False, previous is not None, tuple(issues))
@@ -431,7 +453,8 @@ def _identity_issues(identities: dict[int, Identity]) -> list[Issue]:
                     "warning",
                     "incomplete",
                     place,
-                    f"the person was registered under a temporary identifier: {identity.reason}",
+                    f"the person is registered under the temporary identifier {identity.rid}:"
+                    f" {identity.reason}",
                 )
             )
         elif identity.state == "new":

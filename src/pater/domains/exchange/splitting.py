@@ -15,7 +15,6 @@ from datetime import datetime
 from typing import Any, Final
 from uuid import UUID, uuid5
 
-from pater.access.policy import is_personal
 from pater.domains.exchange.document import Entry, Resource, names_of
 from pater.fhir.compartment import clinical_person_reference
 from pater.fhir.references import rewrite
@@ -78,9 +77,10 @@ def parts_of(
         kind, _, resource_id = names[entry.full_url].partition("/")
         resource = rewrite(entry.resource, names)
         owner = clinical_person_reference(kind, resource)
-        # a device, a specimen, a measurement that names nobody: of whom the document is
-        whose = subject.person if is_personal(kind) else 0
-        person = compartment.get(f"{owner.type}/{owner.id}", whose) if owner else whose
+        # what names no patient is of whom the document is: a device, a measurement, and also the
+        # sender's picture of a physician or a hospital, which is no entry in a shared directory
+        whose = f"{owner.type}/{owner.id}" if owner else ""
+        person = compartment.get(whose, subject.person)
         parts.append(Part(kind, resource_id, person, {**resource, "id": resource_id}))
     return parts
 

@@ -91,6 +91,27 @@ async def newest_of_chain(db: Database, chain: UUID) -> Version | None:
     return _version(row) if row else None
 
 
+async def of_bytes(db: Database, chain: UUID, digest: bytes) -> Version | None:
+    """The version of a document that came as exactly these bytes."""
+    row = await db.fetchrow(
+        f"select {_COLUMNS} from exchange_document where chain = $1 and digest = $2"  # noqa: S608
+        " order by version desc limit 1",
+        chain,
+        digest,
+    )
+    return _version(row) if row else None
+
+
+async def newest_of_composition(db: Database, name: str) -> Version | None:
+    """The newest version of the document whose Composition is stored as `name` (Type/id)."""
+    row = await db.fetchrow(
+        f"select {_COLUMNS} from exchange_document where entries[1] = $1"  # noqa: S608 (constants)
+        " limit 1",
+        name,
+    )
+    return await newest_of_chain(db, row["chain"]) if row else None
+
+
 async def count_arrival(db: Database, reference: str, day: date, position: tuple[int, int]) -> None:
     """Adds one document, known by its DocumentReference, to the count of a day.
 

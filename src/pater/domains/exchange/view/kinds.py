@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from types import MappingProxyType
 from typing import Any, Final
 
 from pater.domains.exchange.view.bundle import Json, choice, items, obj, text, texts
@@ -379,44 +377,3 @@ def generic(wording: Wording, r: Json) -> Row:
             Cell(wording.word(f"{_F}request-status", r.get("status"))),
         )
     )
-
-
-_Rows = Callable[[Wording, Json], Row]
-KINDS: Final[Mapping[str, tuple[tuple[str, ...], _Rows]]] = MappingProxyType(
-    {
-        "Condition": (
-            ("diagnosis", "clinical_status", "onset", "abatement", "severity", "note"),
-            condition,
-        ),
-        "Procedure": (
-            ("procedure", "body_site", "date", "performer", "reason", "outcome", "note"),
-            procedure,
-        ),
-        "AllergyIntolerance": (
-            ("substance", "criticality", "reaction", "clinical_status", "onset", "note"),
-            allergy,
-        ),
-        "Immunization": (("vaccine", "date", "dose", "lot", "performer", "note"), immunization),
-        "Device": (("device", "device_id", "provider", "date", "note"), device),
-        "DeviceUseStatement": (
-            ("device", "body_site", "device_id", "date", "status", "note"),
-            device_use,
-        ),
-        "CarePlan": (("name", "activity", "period", "status", "note"), care_plan),
-        "Goal": (("goal", "target", "date", "status", "note"), goal),
-        "FamilyMemberHistory": (("relative", "condition", "note"), family),
-        "Encounter": (("kind", "period", "department", "reason", "status"), encounter),
-        "Flag": (("alert", "category", "period", "status"), flag),
-        "Consent": (("consent", "date", "status", "document"), consent),
-        "DiagnosticReport": (
-            ("report", "date", "conclusion", "performer", "results", "status"),
-            report,
-        ),
-        "Coverage": (("payer", "insured_id", "kind", "period"), coverage),
-        "Medication": (("medication", "composition", "form"), product),
-    }
-)
-GENERIC: Final[tuple[tuple[str, ...], _Rows]] = (
-    ("entry", "date", "detail", "identifier", "status"),
-    generic,
-)

@@ -21,12 +21,48 @@ def _medication(wording: Wording, resource: Json) -> Row:
 
 _KINDS: Final[Mapping[str, tuple[tuple[str, ...], _Rows]]] = MappingProxyType(
     {
-        **kinds.KINDS,
+        "Condition": (
+            ("diagnosis", "clinical_status", "onset", "abatement", "severity", "note"),
+            kinds.condition,
+        ),
+        "Procedure": (
+            ("procedure", "body_site", "date", "performer", "reason", "outcome", "note"),
+            kinds.procedure,
+        ),
+        "AllergyIntolerance": (
+            ("substance", "criticality", "reaction", "clinical_status", "onset", "note"),
+            kinds.allergy,
+        ),
+        "Immunization": (
+            ("vaccine", "date", "dose", "lot", "performer", "note"),
+            kinds.immunization,
+        ),
+        "Device": (("device", "device_id", "provider", "date", "note"), kinds.device),
+        "DeviceUseStatement": (
+            ("device", "body_site", "device_id", "date", "status", "note"),
+            kinds.device_use,
+        ),
+        "CarePlan": (("name", "activity", "period", "status", "note"), kinds.care_plan),
+        "Goal": (("goal", "target", "date", "status", "note"), kinds.goal),
+        "FamilyMemberHistory": (("relative", "condition", "note"), kinds.family),
+        "Encounter": (("kind", "period", "department", "reason", "status"), kinds.encounter),
+        "Flag": (("alert", "category", "period", "status"), kinds.flag),
+        "Consent": (("consent", "date", "status", "document"), kinds.consent),
+        "DiagnosticReport": (
+            ("report", "date", "conclusion", "performer", "results", "status"),
+            kinds.report,
+        ),
+        "Coverage": (("payer", "insured_id", "kind", "period"), kinds.coverage),
+        "Medication": (("medication", "composition", "form"), kinds.product),
         "MedicationStatement": (medication.COLUMNS, _medication),
         "MedicationRequest": (medication.COLUMNS, _medication),
         "MedicationAdministration": (medication.COLUMNS, _medication),
         "MedicationDispense": (medication.COLUMNS, _medication),
     }
+)
+_GENERIC: Final[tuple[tuple[str, ...], _Rows]] = (
+    ("entry", "date", "detail", "identifier", "status"),
+    kinds.generic,
 )
 
 
@@ -58,7 +94,7 @@ def tables(wording: Wording, resources: Iterable[Json], seen: set[int]) -> tuple
             seen |= told
             columns = observation.COLUMNS
         else:
-            columns, write = _KINDS.get(kind, kinds.GENERIC)
+            columns, write = _KINDS.get(kind, _GENERIC)
             rows = [write(wording, one) for one in group]
         found.append(_table(wording, kind, columns, rows))
     return tuple(found)

@@ -1,0 +1,34 @@
+"""Addresses of this server in a search: the same as `Type/id` (FHIR R4 search, "reference")."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+
+from pater.fhir.references import parse_reference
+from pater.fhir.search.query import Condition, ReferenceTerm, SearchRequest, Value
+
+
+def with_own_addresses(request: SearchRequest, base_url: str) -> SearchRequest:
+    """The search with references to `base_url`/Type/id also asked for as Type/id.
+
+    The address itself stays asked for: a resource may have been stored with it.
+    """
+    conditions = tuple(_condition(each, f"{base_url}/") for each in request.conditions)
+    return request if conditions == request.conditions else replace(request, conditions=conditions)
+
+
+def _condition(condition: Condition, base: str) -> Condition:
+    values = tuple(value for given in condition.values for value in _values(given, base))
+    chain = tuple(
+        replace(each, condition=_condition(each.condition, base)) for each in condition.chain
+    )
+    return replace(condition, values=values, chain=chain)
+
+
+def _values(value: Value, base: str) -> Iterator[Value]:
+    yield value
+    if isinstance(value, ReferenceTerm) and value.url and value.url.startswith(base):
+        ref = parse_reference(value.url.removeprefix(base))
+        if ref.kind == "relative" and ref.type in value.types and not ref.version:
+            yield ReferenceTerm((ref.type,), ref.id, None)
