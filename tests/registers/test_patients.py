@@ -110,6 +110,24 @@ async def test_a_matched_person_learns_a_further_identifier(register: Register) 
     assert (found.state, found.person) == ("matched", first.person)
 
 
+async def test_an_invented_number_is_not_added_to_somebodys_record(register: Register) -> None:
+    rid = new_rid(Random(9))
+    await register.take(patient((RID, rid)))
+    foreign = {
+        "type": {
+            "coding": [{"system": "http://terminology.hl7.org/CodeSystem/v2-0203", "code": "PPN"}]
+        },
+        "system": "https://invented.example/passport",
+        "value": "1",
+    }
+    claiming = patient((RID, rid))
+    claiming["identifier"].append(foreign)
+    assert (await register.take(claiming)).master is None
+    owner = patient(family="Doe", given="John", born="1970-01-01")
+    owner["identifier"] = [foreign]
+    assert (await register.take(owner)).state == "new"
+
+
 @pytest.mark.parametrize(
     "other",
     [

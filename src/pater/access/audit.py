@@ -23,7 +23,7 @@ _PURPOSE = "http://terminology.hl7.org/CodeSystem/v3-ActReason"
 _ENTITY_TYPE = "http://terminology.hl7.org/CodeSystem/audit-entity-type"
 _ENTITY_ROLE = "http://terminology.hl7.org/CodeSystem/object-role"
 _SOURCE_TYPE = "http://terminology.hl7.org/CodeSystem/security-source-type"
-_ICO = "https://ncez.mzcr.cz/standards/fhir/sid/ico"
+_ICO = "https://ncez.mzcr.cz/fhir/sid/ico"
 _BALP = "https://profiles.ihe.net/ITI/BALP/StructureDefinition/IHE.BasicAudit."
 _REQUEST_ID = _BALP.rsplit("/", 2)[0] + "/CodeSystem/BasicAuditEntityType"
 

@@ -232,7 +232,9 @@ class PatientRegister:
 
     def _matched(self, holder: _Holder, strong: list[Known]) -> Identity:
         held = {(i.get("system"), i.get("value")) for i in holder.master.get("identifier", ())}
-        added = [i for i in strong if (i.system, i.value) not in held]
+        # A number of a system that we cannot check must not be written to somebody's record by
+        # whoever knows their name and birth date: it would take the number from its true owner.
+        added = [i for i in strong if (i.system, i.value) not in held and i.kind != "national"]
         if not added:
             return Identity(
                 holder.person, holder.patient, holder.rid, "matched", "identifier known"

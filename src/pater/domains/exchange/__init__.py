@@ -10,7 +10,8 @@ from functools import partial
 from pathlib import Path
 
 from pater.domain import Domain, Listener, NavEntry, Parts, Services
-from pater.domains.exchange.intake import Intake, document_issues
+from pater.domains.exchange.checking import document_issues
+from pater.domains.exchange.intake import Intake
 from pater.domains.exchange.listeners import arrivals
 from pater.domains.exchange.pages import routes
 from pater.registers.patients import PatientRegister

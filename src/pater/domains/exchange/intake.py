@@ -6,31 +6,34 @@ claim, and looking again finds what the other one wrote.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
-from uuid import UUID, uuid4
+from uuid import uuid4
 
 from pater.access.caller import Caller
 from pater.domain import Answer, Services
 from pater.domains.exchange import tables
+from pater.domains.exchange.changes import (
+    Keys,
+    distinct,
+    document_claims,
+    identity_issues,
+    keys_of,
+    leftover_changes,
+    master_changes,
+    part_changes,
+)
+from pater.domains.exchange.checking import Received, check_document
 from pater.domains.exchange.document import (
-    Entry,
     Resource,
-    entries_of,
-    identifier_issues,
-    reference_issues,
     replaced_compositions,
     replaced_identifiers,
     replacement_issues,
-    stamp_of,
-    structure_issues,
     subject_entry,
 )
-from pater.domains.exchange.leniency import lenient
 from pater.domains.exchange.splitting import (
-    Part,
     Person,
     digest_of,
     document_reference,
@@ -41,28 +44,14 @@ from pater.domains.exchange.splitting import (
     superseded,
     type_code,
 )
-from pater.fhir.issues import Issue, has_errors, operation_outcome
+from pater.fhir.issues import Issue, operation_outcome
 from pater.fhir.json import dumps
-from pater.fhir.references import rewrite
-from pater.fhir.validation import validate
 from pater.records.changes import Change
 from pater.records.errors import AlreadyClaimed, Conflict, PreconditionFailed, Unprocessable
 from pater.records.gate import Claim, Statement, claim_key
 from pater.registers.patients import Identity, PatientRegister
 
 TRIES: Final = 6  # against others who write the same person or document at the same moment
-
-
-@dataclass(frozen=True, slots=True)
-class Received:
-    """A checked document, before it is known whose it is."""
-
-    bundle: Resource
-    raw: bytes
-    entries: list[Entry]
-    composition: Resource
-    stamp: datetime
-    issues: tuple[Issue, ...]  # warnings and information
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,47 +63,6 @@ class Accepted:
     known: bool  # it was here already, nothing was written
     replaced: bool
     issues: tuple[Issue, ...]
-
-
-def document_issues(bundle: Resource, *, strict: bool) -> list[Issue]:
-    """What the rules of a document find in a Bundle that holds to R4; nothing for other Bundles."""
-    if bundle.get("type") != "document":
-        return []
-    issues = structure_issues(bundle)
-    if has_errors(issues):
-        return issues
-    entries = entries_of(bundle)
-    issues += reference_issues(entries)
-    issues += identifier_issues(entries, strict=strict)
-    if subject_entry(entries) is None and not has_errors(issues):
-        issues.append(
-            Issue(
-                "error",
-                "required",
-                "Bundle.entry[0].resource.subject",
-                "the Composition says whose record it is: a Patient within the document",
-            )
-        )
-    return issues
-
-
-def check_document(bundle: Resource, raw: bytes, *, strict: bool) -> Received:
-    """All checks that need nothing but the document. Raises Unprocessable with every problem."""
-    found = validate(bundle)
-    issues = found if strict else lenient(found, bundle)
-    # the rules of a document look into elements whose shape R4 has vouched for
-    issues += (
-        structure_issues(bundle) if has_errors(issues) else document_issues(bundle, strict=strict)
-    )
-    stamp = stamp_of(bundle)
-    if has_errors(issues) or stamp is None:
-        raise Unprocessable(issues)
-    entries = entries_of(bundle)
-    return Received(bundle, raw, entries, entries[0].resource, stamp, tuple(_lasting(issues)))
-
-
-def _lasting(issues: Sequence[Issue]) -> list[Issue]:
-    return [i for i in issues if i.severity in ("warning", "information")]
 
 
 class Intake:
@@ -170,7 +118,7 @@ class Intake:
         raise AssertionError("unreachable")
 
     async def _accept(self, caller: Caller, received: Received) -> Accepted:
-        keys = _keys(caller, received)
+        keys = keys_of(caller, received)
         previous = await self._previous(caller, received, keys)
         if previous is not None and previous.digest == digest_of(received.raw):
             note = Issue(
@@ -196,7 +144,7 @@ class Intake:
         return await self._write(caller, received, keys, previous, people)
 
     async def _previous(
-        self, caller: Caller, received: Received, keys: _Keys
+        self, caller: Caller, received: Received, keys: Keys
     ) -> tables.Version | None:
         """The newest version of the chain that this document continues, if there is one.
 
@@ -245,7 +193,7 @@ class Intake:
         self,
         caller: Caller,
         received: Received,
-        keys: _Keys,
+        keys: Keys,
         previous: tables.Version | None,
         identities: dict[int, Identity],
     ) -> Accepted:
@@ -302,9 +250,9 @@ class Intake:
                 derived=True,
             ),
             Change("create", "Provenance", None, origin, person=subject.person, derived=True),
-            *_masters(identities, names),
-            *_part_changes(parts, previous),
-            *_leftovers(written_entries, previous),
+            *master_changes(identities, names),
+            *part_changes(parts, previous),
+            *leftover_changes(written_entries, previous),
         ]
         if replaces is not None:
             changes.append(
@@ -327,14 +275,14 @@ class Intake:
         )
         claims: list[Claim] = []
         statements = [Statement(tables.INSERT_DOCUMENT, row.row())]
-        for identity in _distinct(identities):
+        for identity in distinct(identities):
             claims += identity.claims
             statements += identity.statements
-        claims += _document_claims(keys, chain, version, previous, subject.person, bundle_id)
+        claims += document_claims(keys, chain, version, previous, subject.person, bundle_id)
         await self._services.gate.commit(
             caller, changes, claims=claims, statements=statements, interaction="document"
         )
-        issues = [*_identity_issues(identities), *received.issues]
+        issues = [*identity_issues(identities), *received.issues]
         text = f"stored as Bundle/{bundle_id}, indexed by DocumentReference/{reference_id}"
         if not previous:
             issues += replacement_issues(received.composition)
@@ -342,123 +290,3 @@ class Intake:
             text += f", version {version}, replacing Bundle/{previous.bundle}"
         issues.insert(0, Issue("information", "informational", "", text))
         return Accepted(bundle_id, version, False, previous is not None, tuple(issues))
-
-
-@dataclass(frozen=True, slots=True)
-class _Keys:
-    instance: bytes
-    document_set: bytes | None
-
-
-def _keys(caller: Caller, received: Received) -> _Keys:
-    """The business keys of a document: of this version, and of its versions together.
-
-    Composition.identifier is only as unique as its organisation makes it.
-    """
-    one = received.bundle["identifier"]
-    instance = claim_key("document", str(one.get("system", "")), str(one["value"]))
-    many = received.composition.get("identifier")
-    if not isinstance(many, dict) or "value" not in many:
-        return _Keys(instance, None)
-    return _Keys(
-        instance,
-        claim_key(
-            "document-set", caller.organization, str(many.get("system", "")), str(many["value"])
-        ),
-    )
-
-
-def _document_claims(
-    keys: _Keys,
-    chain: UUID,
-    version: int,
-    previous: tables.Version | None,
-    person: int,
-    bundle_id: str,
-) -> list[Claim]:
-    """Claims that let one of several simultaneous senders win."""
-    claims = []
-    if previous is not None:
-        claims.append(
-            Claim(claim_key("document-version", str(chain), str(version)), person, bundle_id)
-        )
-    if previous is None or previous.instance != keys.instance:
-        claims.append(Claim(keys.instance, person, bundle_id, replace=previous is not None))
-    if keys.document_set is not None and (
-        previous is None or previous.document_set != keys.document_set
-    ):
-        claims.append(Claim(keys.document_set, person, bundle_id, replace=previous is not None))
-    return claims
-
-
-def _distinct(identities: dict[int, Identity]) -> list[Identity]:
-    """Each person once, though two Patient entries may be one person."""
-    return list({i.person: i for i in identities.values()}.values())
-
-
-def _masters(identities: dict[int, Identity], names: dict[str, str]) -> list[Change]:
-    """The register's Patients that are new or have learnt an identifier."""
-    changes = []
-    for identity in _distinct(identities):
-        if identity.master is None:
-            continue
-        changes.append(
-            Change(
-                "create" if identity.master_version == 0 else "update",
-                "Patient",
-                identity.patient,
-                rewrite(identity.master, names),
-                if_match=identity.master_version,
-                person=identity.person,
-                derived=True,
-            )
-        )
-    return changes
-
-
-def _part_changes(parts: list[Part], previous: tables.Version | None) -> list[Change]:
-    """The entries: new ones, and those that an older version of the document had already."""
-    before = frozenset(previous.entries) if previous else frozenset()
-    return [
-        Change(
-            "update" if f"{part.type}/{part.id}" in before else "create",
-            part.type,
-            part.id,
-            part.resource,
-            person=part.person,
-            derived=True,
-        )
-        for part in parts
-    ]
-
-
-def _leftovers(kept: list[str], previous: tables.Version | None) -> list[Change]:
-    """Entries that the older version had and this one has not: deleted, their history stays."""
-    gone = sorted(set(previous.entries) - set(kept)) if previous else []
-    deletions: list[Change] = []
-    for name in gone:
-        kind, _, resource_id = name.partition("/")
-        deletions.append(Change("delete", kind, resource_id, derived=True))
-    return deletions
-
-
-def _identity_issues(identities: dict[int, Identity]) -> list[Issue]:
-    """What the sender should know about how each Patient was tied to a person."""
-    issues = []
-    for position, identity in identities.items():
-        place = f"Bundle.entry[{position}].resource"
-        if identity.state == "unsure":
-            issues.append(
-                Issue(
-                    "warning",
-                    "incomplete",
-                    place,
-                    f"the person is registered under the temporary identifier {identity.rid}:"
-                    f" {identity.reason}",
-                )
-            )
-        elif identity.state == "new":
-            issues.append(
-                Issue("information", "informational", place, "a new person was registered")
-            )
-    return issues

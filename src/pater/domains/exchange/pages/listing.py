@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from itertools import groupby
 from typing import Any
@@ -53,6 +53,7 @@ class Look:
     refused: bool
     reason: str
     own: bool  # the patient's own look
+    times: int = 1  # how many looks of the patient's own this line stands for
 
 
 def document_items(
@@ -169,19 +170,32 @@ _WHAT: Mapping[str, str] = {
 
 
 def looks(rows: Iterable[JournalRow], own: str) -> list[Look]:
-    """Journal rows as lines; `own` is the patient's own account id."""
-    return [
-        Look(
-            at=row.at,
-            who=row.agent_name or row.agent,
-            role=row.role,
-            organization=row.organization_name,
-            what=_WHAT.get(row.interaction, "other"),
-            about=row.entity_type,
-            purpose=row.purpose,
-            refused=row.outcome != "0",
-            reason=row.reason,
-            own=row.agent == own,
-        )
-        for row in rows
-    ]
+    """Journal rows as lines, newest first; `own` is the patient's own account id.
+
+    Looks of the patient's own that follow one another on one day become one line: the page is
+    about the others.
+    """
+    lines: list[Look] = []
+    for row in rows:
+        look = _look(row, own)
+        last = lines[-1] if lines else None
+        if last and last.own and look.own and last.at.date() == look.at.date():
+            lines[-1] = replace(last, times=last.times + 1)
+        else:
+            lines.append(look)
+    return lines
+
+
+def _look(row: JournalRow, own: str) -> Look:
+    return Look(
+        at=row.at,
+        who=row.agent_name or row.agent,
+        role=row.role,
+        organization=row.organization_name,
+        what=_WHAT.get(row.interaction, "other"),
+        about=row.entity_type,
+        purpose=row.purpose,
+        refused=row.outcome != "0",
+        reason=row.reason,
+        own=row.agent == own and row.outcome == "0",
+    )
