@@ -13,7 +13,7 @@ help:
 
 demo:
 	@tools/setup.sh runtime
-	@.venv/bin/pater demo
+	@.venv/bin/pater demo $(if $(EMPTY),--empty)
 
 check:
 	@tools/setup.sh dev

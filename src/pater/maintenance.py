@@ -14,7 +14,7 @@ import structlog
 from pater.access.sessions import purge_sessions
 from pater.app import House, now
 from pater.fhir.definitions import RESOURCE_TYPES
-from pater.store.body import train
+from pater.store.dictionaries import train
 from pater.store.migrate import ensure_partitions
 
 EVERY: Final = 600.0  # seconds

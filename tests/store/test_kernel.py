@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 
 from pater.fhir.search.values import ReferenceValue, TokenValue
 from pater.store import tokens
-from pater.store.body import train
 from pater.store.database import Database
+from pater.store.dictionaries import train
 from pater.store.feed import FeedEvent, advance, read_feed, run_listener
 from pater.store.journal import read_entry, read_journal
 from pater.store.migrate import MigrationError, Migrations, ensure_partitions, migrate
