@@ -28,6 +28,8 @@ from pater.fhir.search.index import (
     index_values,
     normalise,
 )
+from pater.fhir.search.parameters import COMBINED
+from pater.fhir.search.query import matches, parse_search
 from tests.shared_data import documents, load, r4_examples
 
 UCUM = "http://unitsofmeasure.org"
@@ -280,3 +282,34 @@ def test_no_value_is_offered_twice() -> None:
     coding = {"system": "s", "code": "c"}
     values = index(resourceType="Observation", code={"coding": [coding, coding]})
     assert values.tokens.count(TokenValue("code", "s", "c")) == 1
+
+
+def test_parameters_that_are_others_together_are_asked_as_those() -> None:
+    def alternatives_of(type_: str, code: str) -> set[str]:
+        definition = search_parameters(type_)[code].expression
+        return {each.strip() for each in (definition or "").split("|") if f"{type_}." in each}
+
+    for (type_, code), parts in COMBINED.items():
+        assert alternatives_of(type_, code) == set().union(
+            *(alternatives_of(type_, part) for part in parts)
+        )
+        assert {search_parameters(type_)[part].type for part in (code, *parts)} == {
+            search_parameters(type_)[code].type
+        }
+    kilo = {"value": 80, "unit": "kg", "system": "http://unitsofmeasure.org", "code": "kg"}
+    resource = {
+        "resourceType": "Observation",
+        "code": {"coding": [{"code": "whole"}]},
+        "component": [{"code": {"coding": [{"code": "part"}]}, "valueQuantity": kilo}],
+    }
+    index = index_values("Observation", resource)
+    assert not [value for value in index.tokens if value.param.startswith("combo")]
+    for query, expected in {
+        "combo-code=whole": True, "combo-code=part": True, "combo-code=other": False,
+        "combo-code:not=part": False, "combo-code:missing=false": True,
+        "combo-value-quantity=80||kg": True, "combo-value-quantity=81": False,
+        "combo-value-concept:missing=true": True, "code=part": False,
+    }.items():  # fmt: skip
+        name, _, value = query.partition("=")
+        [condition] = parse_search("Observation", [(name, value)]).conditions
+        assert matches(condition, resource, index) is expected, query

@@ -23,7 +23,11 @@ async def test_it_is_valid_and_names_every_type(api: World) -> None:
     rest = found["rest"][0]
     assert [r["type"] for r in rest["resource"]] == list(RESOURCE_TYPES)
     assert rest["security"]["service"][0]["coding"][0]["code"] == "SMART-on-FHIR"
-    assert {i["code"] for i in rest["interaction"]} == {"transaction", "batch"}
+    assert {i["code"] for i in rest["interaction"]} == {
+        "transaction",
+        "batch",
+        "history-system",
+    }
     assert found["fhirVersion"] == "4.0.1"
 
 

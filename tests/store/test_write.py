@@ -11,8 +11,9 @@ import orjson
 import pytest
 
 from pater.store.database import Database
+from pater.store.history import Period, of_one
 from pater.store.journal import read_journal
-from pater.store.read import history, persons_of, read, read_many, read_version
+from pater.store.read import persons_of, read, read_many, read_version
 from pater.store.write import (
     Claim,
     ClaimTaken,
@@ -91,9 +92,11 @@ async def test_versions_history_and_deletion(
     current = await read(database, "Observation", "o1")
     assert current is not None
     assert (current.deleted, current.version, current.body) == (True, 3, b"")
-    versions = await history(database, "Observation", "o1", 10)
+    versions, _ = await of_one(database, "Observation", "o1", Period(), None, 10)
     assert [(v.version, v.method) for v in versions] == [(3, "DELETE"), (2, "PUT"), (1, "PUT")]
-    assert [v.version for v in await history(database, "Observation", "o1", 1, 3)] == [2]
+    _, place = await of_one(database, "Observation", "o1", Period(), None, 1)
+    older, _ = await of_one(database, "Observation", "o1", Period(), place, 1)
+    assert [v.version for v in older] == [2]
     first = await read_version(database, "Observation", "o1", 1)
     assert first is not None
     assert orjson.loads(first.body)["code"]["text"] == "a"
@@ -107,7 +110,7 @@ async def test_versions_never_go_back_in_time(
     await one(committer, put("o1"))
     clock.move(minutes=-5)
     await one(committer, put("o1"))
-    newer, older = await history(database, "Observation", "o1", 2)
+    (newer, older), _ = await of_one(database, "Observation", "o1", Period(), None, 2)
     assert newer.updated > older.updated
 
 
@@ -226,7 +229,7 @@ async def test_concurrent_writers_lose_no_update(database: Database, clock: Cloc
     ]
     written = await asyncio.gather(*puts)
     assert sorted(w[0].version for w in written) == list(range(2, 14))
-    assert len(await history(database, "Observation", "o1", 50)) == 13
+    assert len((await of_one(database, "Observation", "o1", Period(), None, 50))[0]) == 13
 
 
 async def test_crossed_orders_of_resources_do_not_deadlock(
@@ -305,7 +308,7 @@ async def test_a_resource_can_move_to_another_person(
 ) -> None:
     await one(committer, put("o1", person=7))
     assert await one(committer, put("o1", person=9)) == [2]
-    now, then = await history(database, "Observation", "o1", 5)
+    (now, then), _ = await of_one(database, "Observation", "o1", Period(), None, 5)
     assert (now.person, then.person) == (9, 7)
     assert await database.fetchval("select count(*) from resource") == 1
 
@@ -331,6 +334,10 @@ async def test_a_large_set_and_reused_fresh_id(database: Database, committer: Co
     # A promise broken is caught by the constraint and then treated as what it is.
     with pytest.raises(VersionConflict):
         await one(committer, replace(puts[0], expected=0))
+    derived = replace(puts[0], id="derived", fresh=True)
+    assert await one(committer, derived) == [1]
+    with pytest.raises(VersionConflict):
+        await one(committer, replace(derived, expected=0))
 
 
 async def test_nul_characters_do_not_break_writing(

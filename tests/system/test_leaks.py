@@ -232,3 +232,67 @@ def test_odd_values_are_no_errors_of_ours(running: Running) -> None:
         sent = {**blank, "kind": "rid", "purpose": "TREAT", **fields}
         answer = doctor.post("/professional", "/professional", sent)
         assert answer.status_code in (200, 403, 422), (fields, answer.status_code)
+
+
+WAYS = ("$everything", "*", "Observation", "Observation?_summary=count", "_history")
+
+
+def test_a_compartment_opens_to_nobody_else(client: Clients) -> None:
+    document = discharge()
+    assert send(client, document).status_code == 201
+    rid = rid_of(document)
+    patient = patient_of(client, rid)
+    shown = client("hospital-b").get(f"/Patient/{patient}/$everything")
+    assert shown.status_code == 200
+    assert {"Observation", "Patient"} <= {
+        e["resource"]["resourceType"] for e in shown.json()["entry"]
+    }
+    assert "Bundle" not in {e["resource"]["resourceType"] for e in shown.json()["entry"]}
+    for way in WAYS:
+        name = str(uuid.uuid4())
+        withheld = client("patient").get(
+            f"/Patient/{patient}/{way}", headers={"X-Request-Id": name}
+        )
+        missing = client("patient").get(f"/Patient/{uuid.uuid4()}/{way}")
+        assert (withheld.status_code, missing.status_code) == (404, 404), way
+        assert client("insurer").get(f"/Patient/{patient}/{way}").status_code == 403, way
+        tried = [e for e in journal(client, patient) if name in str(e)]
+        assert tried and tried[0]["outcome"] != "0", way
+
+
+def test_histories_of_many_open_to_nobody_who_has_to_name_the_patient(client: Clients) -> None:
+    document = discharge()
+    assert send(client, document).status_code == 201
+    patient = patient_of(client, rid_of(document))
+    for path in (
+        "/_history",
+        "/Patient/_history",
+        "/Observation/_history",
+        "/Practitioner/_history",
+    ):
+        for name in ("hospital-a", "hospital-b", "clinician-b", "insurer"):
+            answer = client(name).get(path)
+            assert answer.status_code == 403 and patient not in answer.text, (path, name)
+        mine = client("patient").get(path, params={"_count": "1000"})
+        assert mine.status_code == 200 and patient not in mine.text, path
+    assert patient in client("loader").get("/Patient/_history").text
+
+
+def test_a_condition_is_no_way_to_ask_without_a_right(client: Clients) -> None:
+    patient = own(client)
+    rid = next(i["value"] for i in patient["identifier"] if i["system"] == RID)
+    query = f"identifier={RID}|{rid}"
+    sent = {"resourceType": "Patient"}
+    steps = [{"op": "test", "path": "/birthDate", "value": "1900-01-01"}]
+    as_patch = {"Content-Type": "application/json-patch+json"}
+    for name in ("hospital-b", "clinician-b", "patient", "insurer"):
+        http = client(name)
+        answers = [
+            http.post("/Patient", json=sent, headers={**JSON, "If-None-Exist": query}),
+            http.put(f"/Patient?{query}", json=sent, headers=JSON),
+            http.delete(f"/Patient?{query}"),
+            http.request("PATCH", f"/Patient?{query}", json=steps, headers=as_patch),
+            http.request("PATCH", f"/Patient/{patient['id']}", json=steps, headers=as_patch),
+        ]
+        assert {answer.status_code for answer in answers} == {403}, name
+        assert all(rid not in answer.text for answer in answers)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
+from functools import lru_cache
 from typing import Any, Literal, NamedTuple
 
 from pater.fhir.definitions import RESOURCE_TYPES
@@ -14,6 +15,8 @@ _TAIL = re.compile(
     r"(?:/_history/(?P<version>[A-Za-z0-9.\-]{1,64}))?\Z"
 )
 _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.\-]*:")
+# Longer texts are not remembered: the memory of what was seen stays small.
+_SHORT = 200
 
 
 class Ref(NamedTuple):
@@ -36,6 +39,10 @@ class Ref(NamedTuple):
 
 def parse_reference(text: str) -> Ref:
     """Take the text of `Reference.reference` (or a canonical) apart; never raises."""
+    return _kept(text) if len(text) <= _SHORT else _parse(text)
+
+
+def _parse(text: str) -> Ref:
     if text.startswith("#"):
         return Ref("contained", id=text[1:])
     if match := _TAIL.match(text):
@@ -61,6 +68,10 @@ def parse_reference(text: str) -> Ref:
     return Ref("logical", url=text or None)
 
 
+# The references of one document are asked for again and again while it is checked and indexed.
+_kept = lru_cache(maxsize=8_192)(_parse)
+
+
 def reference_of(holder: Mapping[str, Any]) -> Ref:
     """The Ref of a Reference element: its text, with `type` filled from Reference.type."""
     text = holder.get("reference")
@@ -80,6 +91,23 @@ def iter_references(resource: Mapping[str, Any]) -> Iterator[tuple[str, dict[str
     """
     kind = resource.get("resourceType")
     return _walk(resource, kind if isinstance(kind, str) else "")
+
+
+def reference_texts(resource: Mapping[str, Any]) -> set[str]:
+    """The texts of all references (and of the few elements called alike); cheap, without places."""
+    found: set[str] = set()
+    nodes: list[Any] = [resource]
+    for node in nodes:  # grows while it is walked
+        if type(node) is dict:
+            for key, value in node.items():
+                kind = type(value)
+                if kind is dict or kind is list:
+                    nodes.append(value)
+                elif key == "reference" and kind is str:
+                    found.add(value)
+        else:
+            nodes += [each for each in node if type(each) is dict or type(each) is list]
+    return found
 
 
 def _is_reference(key: str, value: Mapping[str, Any]) -> bool:
@@ -120,20 +148,22 @@ def rewrite(resource: dict[str, Any], mapping: Mapping[str, str]) -> dict[str, A
 
 def _rewrite(node: Any, mapping: Mapping[str, str]) -> Any:
     changed: Any = None
-    if isinstance(node, dict):
+    new: Any
+    if type(node) is dict:
         for key, value in node.items():
-            new: Any = value
-            if isinstance(value, dict | list):
-                new = _rewrite(value, mapping)
-            elif key == "reference" and isinstance(value, str):
-                new = mapping.get(value, value)
+            kind = type(value)
+            if kind is str:
+                new = mapping.get(value, value) if key == "reference" else value
+            else:
+                new = _rewrite(value, mapping) if kind is dict or kind is list else value
             if new is not value:
                 if changed is None:
                     changed = dict(node)
                 changed[key] = new
-    elif isinstance(node, list):
+    elif type(node) is list:
         for index, value in enumerate(node):
-            new = _rewrite(value, mapping) if isinstance(value, dict | list) else value
+            kind = type(value)
+            new = _rewrite(value, mapping) if kind is dict or kind is list else value
             if new is not value:
                 if changed is None:
                     changed = list(node)

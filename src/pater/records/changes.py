@@ -21,7 +21,8 @@ class Change:
     """One change of a commit.
 
     method 'create': `id` None = a new one; a given id must not exist, and when it is a version-4
-    UUID it was made for this change just now (nobody looks whether it is taken). 'update': makes
+    UUID it was made for this change just now (nobody looks whether it is taken), and so was any
+    other id of a change that is `fresh`. 'update': makes
     what is absent (FHIR R4 3.1.0.4.1) only for the loader or when `derived`. 'delete': nothing
     happens when it is absent. `if_match` is the version that must be the current one (0: it must
     not exist). `raw` are bytes to store exactly as they are, `resource` still being what is
@@ -29,8 +30,8 @@ class Change:
     document); None = found through the Patient that the resource refers to. `derived` marks what
     Páteř itself writes because of another change of the same commit, which alone the policy judges.
     `edit`, given instead of `resource`, makes the new version of an update out of the current one
-    (which must exist). `path` is where the resource stands in what was sent, for issues.
-    `claims_of` gives business keys to be claimed with it.
+    (which must exist); unless `derived` that is a PATCH. `path` is where the resource stands in
+    what was sent, for issues. `claims_of` gives business keys to be claimed with it.
     """
 
     method: Method
@@ -44,6 +45,7 @@ class Change:
     path: str = ""
     edit: Edit | None = field(default=None, compare=False)
     claims_of: ClaimsOf | None = field(default=None, compare=False)
+    fresh: bool = False
 
 
 @dataclass(frozen=True, slots=True)

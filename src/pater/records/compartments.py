@@ -29,7 +29,7 @@ async def persons_for(
     resource (a deletion) and for a Patient itself. Raises Unprocessable with the paths of all
     references to a Patient that does not exist.
     """
-    owners = [_owner(change, base_url) for change in changes]
+    owners = [owner_reference(change, base_url) for change in changes]
     ids = {o.id for o in owners if o and o.type == "Patient" and o.id and o.id not in patients}
     known = {**await persons_of(db, ids), **patients}
     others = {(o.type, o.id) for o in owners if o and o.type and o.type != "Patient" and o.id}
@@ -55,7 +55,7 @@ async def persons_for(
     return found
 
 
-def _owner(change: Change, base_url: str) -> Ref | None:
+def owner_reference(change: Change, base_url: str) -> Ref | None:
     """The reference that says whose the resource is; a Patient, or what else stands for one."""
     if change.resource is None or change.person is not None or change.type == "Patient":
         return None

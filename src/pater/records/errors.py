@@ -59,6 +59,14 @@ class PreconditionFailed(RecordsError):  # noqa: N818 (named as the answer it be
         self.type, self.id, self.current = type, id, current
 
 
+class Ambiguous(RecordsError):  # noqa: N818 (named as the answer it becomes)
+    """The query of a conditional interaction means several resources; nothing was done."""
+
+    def __init__(self, type: str) -> None:
+        super().__init__(f"the query means more than one {type}")
+        self.type = type
+
+
 class Unprocessable(RecordsError):  # noqa: N818 (named as the answer it becomes)
     """The resource cannot be written as it is; `issues` say what is wrong and where."""
 

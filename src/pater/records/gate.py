@@ -2,16 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from datetime import datetime
 
 from pater.access.caller import Caller
 from pater.access.policy import Action
 from pater.fhir.search.query import SearchRequest
-from pater.records import journal_search, reading, searching, writing
+from pater.records import (
+    conditional,
+    everything,
+    histories,
+    journal_search,
+    reading,
+    searching,
+    writing,
+)
 from pater.records.changes import Change, HistoryPage
+from pater.records.conditional import Meant
 from pater.records.ports import Ports
 from pater.store.database import Database
+from pater.store.history import Period
 from pater.store.journal import JournalRow
 from pater.store.read import Stored
 from pater.store.search import Page
@@ -23,7 +33,9 @@ __all__ = [
     "Gate",
     "HistoryPage",
     "JournalRow",
+    "Meant",
     "Page",
+    "Period",
     "Statement",
     "Stored",
     "Written",
@@ -59,19 +71,75 @@ class Gate:
         return await reading.vread(self._ports, caller, type, id, version)
 
     async def history(
-        self, caller: Caller, type: str, id: str, count: int = 50, cursor: str | None = None
+        self,
+        caller: Caller,
+        type: str,
+        id: str,
+        count: int = 50,
+        cursor: str | None = None,
+        period: Period | None = None,
     ) -> HistoryPage:
         """Versions of one resource, newest first, deletions included. Raises as `read`."""
-        return await reading.history(self._ports, caller, type, id, count, cursor)
+        return await reading.history(self._ports, caller, type, id, count, cursor, period)
+
+    async def histories(
+        self,
+        caller: Caller,
+        type: str,
+        count: int = 50,
+        cursor: str | None = None,
+        period: Period | None = None,
+    ) -> HistoryPage:
+        """Versions of all resources of a type ("" = of every type), newest first.
+
+        Only for who may see everybody's data, or the own record. Raises Forbidden.
+        """
+        return await histories.walk(self._ports, caller, type, count, cursor, period or Period())
 
     async def search(
-        self, caller: Caller, request: SearchRequest, *, count: int | None = None
+        self,
+        caller: Caller,
+        request: SearchRequest,
+        *,
+        count: int | None = None,
+        within: str | None = None,
     ) -> Page:
         """A page of hits within what the caller may see. Raises Forbidden, SearchError.
 
         `count` bounds the page; None = what the request asks, at most `searching.MAX_COUNT`.
+        `within` is the id of the Patient whose record alone is searched (else NotFound).
         """
-        return await searching.search(self._ports, caller, request, count)
+        return await searching.search(self._ports, caller, request, count, within)
+
+    async def everything(
+        self,
+        caller: Caller,
+        patient: str,
+        *,
+        types: Collection[str] = (),
+        since: datetime | None = None,
+        count: int = everything.MAX_COUNT,
+        cursor: str | None = None,
+        referred: bool = True,
+    ) -> Page:
+        """A page of a patient's whole record, and what it refers to. Raises NotFound, Forbidden."""
+        return await everything.everything(
+            self._ports,
+            caller,
+            patient,
+            types=types,
+            since=since,
+            count=count,
+            cursor=cursor,
+            referred=referred,
+        )
+
+    async def meant(self, caller: Caller, request: SearchRequest) -> Meant:
+        """What the query of a conditional interaction means now: one resource or none.
+
+        Searches as the caller, and is recorded so. Raises Ambiguous, and as `search`.
+        """
+        return await conditional.meant(self._ports, caller, request)
 
     async def commit(
         self,

@@ -9,6 +9,7 @@ from pater.records.changes import HistoryPage
 from pater.records.errors import Forbidden, Gone, NotFound
 from pater.records.ports import DONE, Ports
 from pater.store import read as store
+from pater.store.history import Period, Place, of_one
 from pater.store.journal import JournalEntry
 from pater.store.read import Stored
 
@@ -36,34 +37,38 @@ async def vread(ports: Ports, caller: Caller, type: str, id: str, version: int) 
 
 
 async def history(
-    ports: Ports, caller: Caller, type: str, id: str, count: int, cursor: str | None
+    ports: Ports,
+    caller: Caller,
+    type: str,
+    id: str,
+    count: int,
+    cursor: str | None,
+    period: Period | None = None,
 ) -> HistoryPage:
-    """Versions newest first; the cursor is the version that the last page ended with.
+    """Versions newest first; the cursor is the place where the last page ended.
 
-    A cursor needs no seal: it says nothing that a version number does not, and every page is
-    decided anew.
+    A cursor needs no seal: it says when a version was written, and every page is decided anew.
     """
     if type == AUDIT:
         return HistoryPage([await journal_search.read(ports, caller, id)], None)
     count = max(1, min(count, MAX_HISTORY))
-    before = int(cursor) if cursor and cursor.isdigit() and len(cursor) < 10 else None
-    versions = await store.history(ports.db, type, id, count + 1, before)
-    newest = versions[0] if versions else None
+    before = Place.of(cursor) if cursor else None
+    page, after = await of_one(ports.db, type, id, period or Period(), before, count)
+    newest = page[0] if page else await store.read(ports.db, type, id)
     interaction = "history-instance"
     reason = await _allowed(ports, caller, "history", interaction, type, id, newest)
-    more = len(versions) > count
-    page = versions[:count]
-    following = str(page[-1].version) if more else None
     # a record may have been moved to another person: older versions stay with the former one
     shown = [each for each in page if decide(caller, "history", type, person=each.person).allowed]
     latest = {each.person: each for each in reversed(shown)}
+    if not page and newest is not None:
+        latest = {newest.person: newest}  # that nothing was written then is an answer too
     await ports.record(
         [
             await _entry(ports, caller, "history", interaction, each, reason)
             for each in latest.values()
         ]
     )
-    return HistoryPage(shown, following)
+    return HistoryPage(shown, after.text() if after else None)
 
 
 async def _shown(

@@ -13,6 +13,7 @@ from pater.fhir.definitions import RESOURCE_TYPES
 from pater.fhir.search.query import Condition, ReferenceTerm, SearchRequest
 from pater.records import journal_search
 from pater.records.errors import Forbidden
+from pater.records.everything import person_of
 from pater.records.ports import DONE, REFUSED, Ports
 from pater.records.search_terms import journal_query, pairs
 from pater.store import read as store
@@ -26,8 +27,16 @@ MOST_PERSONS = MOST_NAMED
 _NAMES = frozenset({"family", "name", "birthdate"})
 
 
-async def search(ports: Ports, caller: Caller, request: SearchRequest, count: int | None) -> Page:
+async def search(
+    ports: Ports,
+    caller: Caller,
+    request: SearchRequest,
+    count: int | None,
+    within: str | None = None,
+) -> Page:
     """Decides, searches and records; see `Gate.search`."""
+    if within is not None:
+        return await _search_within(ports, caller, request, count, within)
     if request.type == "AuditEvent":
         return await journal_search.search(ports, caller, request, count)
     query = journal_query(request, ports.cursor_key)
@@ -53,6 +62,40 @@ async def search(ports: Ports, caller: Caller, request: SearchRequest, count: in
     if decision.patient_bound and await _lists(ports, request, naming, page):
         await _refuse(ports, caller, request, "not-bound", query)
     await _record(ports, caller, request, naming, decision, page, query)
+    return page
+
+
+async def _search_within(
+    ports: Ports, caller: Caller, request: SearchRequest, count: int | None, patient: str
+) -> Page:
+    """A search of one patient's record; chains and includes stay with the person, or nobody."""
+    person = await person_of(ports, caller, "search", request.type, patient, "search-type")
+    decision = decide(caller, "search", request.type, person=person)
+    wide = _scope(caller, request, decide(caller, "search", request.type, person=None))
+    persons = frozenset({person})
+    if request.type not in PUBLIC_TYPES:
+        persons |= {0}
+    scope = replace(wide, persons=persons, ownerless=PUBLIC_TYPES)
+    size = page_size(request, count)
+    if not size and request.total == "none":
+        request = replace(request, total="accurate")
+    page = await store_search.search(
+        ports.db, request, scope, count=size, cursor_key=ports.cursor_key
+    )
+    await ports.record(
+        [
+            ports.entry(
+                caller,
+                "search",
+                DONE,
+                decision.reason,
+                person=person,
+                patient=patient,
+                type=request.type,
+                query=journal_query(request, ports.cursor_key),
+            )
+        ]
+    )
     return page
 
 

@@ -10,7 +10,7 @@ from pater.access.policy import Action, decide
 from pater.fhir.issues import Issue
 from pater.fhir.json import parse
 from pater.records.changes import Change, Method
-from pater.records.compartments import persons_for
+from pater.records.compartments import owner_reference, persons_for
 from pater.records.errors import (
     AlreadyClaimed,
     Conflict,
@@ -147,14 +147,16 @@ async def _plan(
 ) -> list[_Plan]:
     keys = [(c.type, c.id or "") for c in changes if c.method != "create"]
     current = {(s.type, s.id): s for s in await read_many(ports.db, keys)} if keys else {}
-    changes = [_edited(change, current) for change in changes]
+    for change in changes:
+        stored = current.get((change.type, change.id or ""))
+        if change.method != "create" and stored is not None and not change.derived:
+            await _own(ports, caller, change, stored, interaction)
+    changes = [await _edited(ports, caller, change, current, interaction) for change in changes]
     patients = await _patients(ports, changes, current)
     found = await persons_for(ports.db, changes, patients, ports.base_url)
     plans: list[_Plan] = []
     for change, person, reason in zip(changes, found, reasons, strict=True):
         stored = current.get((change.type, change.id or ""))
-        if change.method != "create" and stored is not None and not change.derived:
-            await _own(ports, caller, change, stored, interaction)
         whose = person if person is not None else patients.get(change.id or "", 0)
         if change.method == "delete":
             plans.append(_delete(change, stored, reason))
@@ -169,15 +171,35 @@ async def _plan(
     return plans
 
 
-def _edited(change: Change, current: dict[_Key, Stored]) -> Change:
+async def _edited(
+    ports: Ports,
+    caller: Caller,
+    change: Change,
+    current: dict[_Key, Stored],
+    interaction: str,
+) -> Change:
     """A change by `edit` with the resource that comes out of it, bound to the version it read."""
     if change.edit is None:
         return change
     stored = current.get((change.type, change.id or ""))
     if stored is None or stored.deleted:
+        if not change.derived:
+            reason = "deleted" if stored else "not-found"
+            await ports.refused(
+                caller, "update", change.type, reason, person=stored.person if stored else 0,
+                id=change.id or "", interaction=interaction,
+            )  # fmt: skip
         raise NotFound(change.type, change.id or "")
-    resource = change.edit(parse(stored.body))
-    return replace(change, resource=resource, if_match=stored.version, person=stored.person)
+    if change.if_match is not None and change.if_match != stored.version:
+        raise PreconditionFailed(change.type, stored.id, stored.version)
+    before = parse(stored.body)
+    resource = change.edit(before)
+    edited = replace(change, resource=resource, if_match=stored.version, person=None)
+    # whose it is follows from what it says, but only where the edit says it anew
+    same = change.derived or owner_reference(edited, ports.base_url) == owner_reference(
+        replace(edited, resource=before), ports.base_url
+    )
+    return replace(edited, person=stored.person) if same else edited
 
 
 async def _patients(
@@ -287,7 +309,8 @@ def _put(change: Change, person: int, expected: int | None) -> Put:
         resource=change.resource,
         raw=change.raw,
         expected=expected,
-        method=_HTTP[change.method],
+        method="PATCH" if change.edit and not change.derived else _HTTP[change.method],
+        fresh=change.fresh,
     )
 
 

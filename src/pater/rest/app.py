@@ -12,15 +12,18 @@ import structlog
 
 from pater.access.caller import Caller
 from pater.domain import Check, CreateHandler, Operation, OperationRequest, Parts
+from pater.fhir import xml
 from pater.fhir.definitions import TYPE_NUMBER
 from pater.fhir.issues import Issue
 from pater.records.gate import Gate
-from pater.rest import bundles
+from pater.rest import bundles, conditional, everything
 from pater.rest import interactions as do
 from pater.rest.capability import capability_statement
 from pater.rest.config import RestConfig, Tokens
 from pater.rest.errors import HttpError, not_allowed
+from pater.rest.formats import Format, accepted_format, in_xml, json_of, sent_format, xml_of
 from pater.rest.interactions import Api
+from pater.rest.json_patch import Step, read_patch
 from pater.rest.outcomes import CLIENT_ERRORS, reply_of
 from pater.rest.requests import (
     ClientGone,
@@ -28,9 +31,8 @@ from pater.rest.requests import (
     parse_parameters,
     read_body,
     request_id,
-    require_acceptable,
     require_form,
-    require_json,
+    require_patch,
     split_format,
 )
 from pater.rest.responses import Reply, Send, outcome, send_reply
@@ -55,6 +57,7 @@ class _Call:
     receive: Receive
     request_id: str
     source: str
+    format: Format | None = None  # of the answer; None until the client's wish is known
 
     def allow(self, *methods: str) -> None:
         """Refuses (405) every other method. HEAD goes with GET."""
@@ -89,6 +92,7 @@ class _FhirApp:
         self._api = api
         self._tokens = tokens
         self._metadata = lru_cache(maxsize=1)(lambda: capability_statement(api))
+        self._metadata_xml = lru_cache(maxsize=1)(lambda: xml_of(self._metadata()))
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -120,23 +124,32 @@ class _FhirApp:
                       where=_where(error))  # fmt: skip
             issue = Issue("fatal", "exception", "", f"an error of the server, request {identity}")
             reply = Reply(500, outcome([issue]))
+        if reply.body and (call.format or _wish(call)) == "xml":
+            reading = call.method in ("GET", "HEAD") or call.segments[-1] == "_search"
+            reply = await in_xml(reply, reading=reading)
         await send_reply(send, reply, identity, head=call.method == "HEAD")
 
     async def _answer(self, call: _Call) -> Reply:
         if call.segments == ["metadata"]:
             call.allow("GET")
-            require_acceptable(call.headers, split_format(parse_parameters(call.query))[1])
+            formats = split_format(parse_parameters(call.query))[1]
+            if accepted_format(call.headers, formats) == "xml":
+                return Reply(200, self._metadata_xml(), xml=True)
             return Reply(200, self._metadata())
         caller = self._caller(call)
         parameters, formats = split_format(parse_parameters(call.query))
-        require_acceptable(call.headers, formats)
+        call.format = accepted_format(call.headers, formats)
         match call.segments:
             case [""]:
                 return await self._system(call, caller, parameters)
             case [name] if name.startswith("$"):
                 return await self._operation(call, caller, name, "", "", parameters)
-            case ["_history"] | [_, "_history"]:
-                raise HttpError(404, "not-supported", "a history is that of one resource here")
+            case ["_history"]:
+                call.allow("GET")
+                return await do.histories(self._api, caller, "", parameters)
+            case [type_, "_history"]:
+                call.allow("GET")
+                return await do.histories(self._api, caller, _known(type_), parameters)
             case [type_]:
                 return await self._type(call, caller, _known(type_), parameters)
             case [type_, "_search"]:
@@ -148,6 +161,14 @@ class _FhirApp:
             case [type_, id_, "_history"]:
                 call.allow("GET")
                 return await do.history(self._api, caller, _known(type_), id_, parameters)
+            case ["Patient", id_, "*"]:
+                call.allow("GET")
+                return await everything.everything(
+                    self._api, caller, id_, parameters, referred=False
+                )
+            case ["Patient", id_, type_] if type_ in TYPE_NUMBER:
+                call.allow("GET")
+                return await everything.search(self._api, caller, id_, type_, parameters)
             case [type_, id_, name] if name.startswith("$"):
                 return await self._operation(call, caller, name, _known(type_), id_, parameters)
             case [type_, id_, "_history", version]:
@@ -176,11 +197,24 @@ class _FhirApp:
     async def _type(
         self, call: _Call, caller: Caller, type_: str, parameters: list[tuple[str, str]]
     ) -> Reply:
-        call.allow("GET", "POST")
-        if call.method != "POST":
-            return await do.search(self._api, caller, type_, parameters)
-        _no_parameters(parameters)
-        return await do.create(self._api, caller, type_, await self._json(call), call.headers)
+        call.allow("GET", "POST", *(("PUT", "PATCH", "DELETE") if parameters else ()))
+        api, headers = self._api, call.headers
+        match call.method:
+            case "PUT":
+                raw = await self._json(call)
+                return await conditional.update(api, caller, type_, raw, parameters, headers)
+            case "PATCH":
+                steps = await self._patch(call)
+                return await conditional.patch_by_query(
+                    api, caller, type_, steps, parameters, headers
+                )
+            case "DELETE":
+                return await conditional.delete(api, caller, type_, parameters, headers)
+            case "POST":
+                _no_parameters(parameters)
+                step = conditional.create if "if-none-exist" in headers else do.create
+                return await step(api, caller, type_, await self._json(call), headers)
+        return await do.search(api, caller, type_, parameters)
 
     async def _search(
         self, call: _Call, caller: Caller, type_: str, parameters: list[tuple[str, str]]
@@ -190,7 +224,8 @@ class _FhirApp:
             require_form(call.headers)
             form = await read_body(call.receive, call.headers, self._api.config.max_body)
             more, formats = split_format(parse_parameters(form.strip()))
-            require_acceptable(call.headers, formats)
+            if formats:
+                call.format = accepted_format(call.headers, formats)
             parameters = [*parameters, *more]
         private = call.method == "POST"
         return await do.search(self._api, caller, type_, parameters, private=private)
@@ -198,12 +233,15 @@ class _FhirApp:
     async def _instance(
         self, call: _Call, caller: Caller, type_: str, id_: str, parameters: list[tuple[str, str]]
     ) -> Reply:
-        call.allow("GET", "PUT", "DELETE")
+        call.allow("GET", "PUT", "PATCH", "DELETE")
         if call.method in ("GET", "HEAD"):
             return await do.read(self._api, caller, type_, id_, parameters, call.headers)
         _no_parameters(parameters)
         if call.method == "DELETE":
             return await do.delete(self._api, caller, type_, id_, call.headers)
+        if call.method == "PATCH":
+            steps = await self._patch(call)
+            return await conditional.patch(self._api, caller, type_, id_, steps, call.headers)
         raw = await self._json(call)
         return await do.update(self._api, caller, type_, id_, raw, call.headers)
 
@@ -224,11 +262,21 @@ class _FhirApp:
                     raw = await read_body(call.receive, call.headers, self._api.config.max_body)
                 if not raw.strip():
                     return await validate_stored(self._api, caller, type_, id_, parameters)
-                require_json(call.headers)
-                return await validate_sent(self._api, caller, type_, raw, parameters, id_)
+                return await validate_sent(
+                    self._api, caller, type_, raw, parameters, id_, read=_reader(call)
+                )
             call.allow("POST")
-            raw = await self._json(call)
-            return await validate_sent(self._api, caller, type_, raw, parameters)
+            read = _reader(call)
+            raw = await read_body(call.receive, call.headers, self._api.config.max_body)
+            return await validate_sent(self._api, caller, type_, raw, parameters, read=read)
+        if (name, type_) == ("$everything", "Patient") and id_:
+            call.allow("GET", "POST")
+            if call.method == "POST":
+                parameters = [
+                    *parameters,
+                    *everything.posted(do.parse_body(await self._json(call))),
+                ]
+            return await everything.everything(self._api, caller, id_, parameters)
         operation: Operation | None = self._api.operations.get((name[1:], type_, bool(id_)))
         if operation is None:
             raise HttpError(404, "not-supported", "there is no such operation here")
@@ -241,8 +289,28 @@ class _FhirApp:
         return do.answered(await operation.run(caller, request))
 
     async def _json(self, call: _Call) -> bytes:
-        require_json(call.headers)
-        return await read_body(call.receive, call.headers, self._api.config.max_body)
+        """The body as JSON, whichever format it was sent in."""
+        sent = sent_format(call.headers)
+        raw = await read_body(call.receive, call.headers, self._api.config.max_body)
+        return await json_of(raw) if sent == "xml" else raw
+
+    async def _patch(self, call: _Call) -> list[Step]:
+        require_patch(call.headers)
+        raw = await read_body(call.receive, call.headers, self._api.config.max_body)
+        return read_patch(raw)
+
+
+def _reader(call: _Call) -> Callable[[bytes], dict[str, Any]]:
+    """What makes the tree of the body. Raises HttpError 415."""
+    return xml.parse if sent_format(call.headers) == "xml" else do.parse_body
+
+
+def _wish(call: _Call) -> Format:
+    """The format for an answer given before the client's wish was read; JSON when it is wrong."""
+    try:
+        return accepted_format(call.headers, split_format(parse_parameters(call.query))[1])
+    except HttpError:
+        return "json"
 
 
 def _known(type_: str) -> str:
@@ -253,8 +321,7 @@ def _known(type_: str) -> str:
 
 def _no_parameters(parameters: list[tuple[str, str]]) -> None:
     if parameters:
-        text = "conditional requests are not offered in this release"
-        raise HttpError(400, "not-supported", text)
+        raise HttpError(400, "not-supported", "this request takes no parameters")
 
 
 def _where(error: BaseException) -> str:

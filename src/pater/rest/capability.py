@@ -23,6 +23,7 @@ _PROBES: Final = {
 _AUDIT_SEARCH: Final = frozenset(
     {"_id", "_lastUpdated", "action", "agent", "date", "entity", "outcome", "patient", "subtype"}
 )
+_EVERYTHING: Final = "http://hl7.org/fhir/OperationDefinition/Patient-everything"
 _VALIDATE: Final = "http://hl7.org/fhir/OperationDefinition/Resource-validate"
 
 
@@ -43,14 +44,18 @@ def capability_statement(api: Api) -> bytes:
             "software": software,
             "implementation": {"description": "Páteř, FHIR R4 API", "url": config.base_url},
             "fhirVersion": "4.0.1",
-            "format": ["json", "application/fhir+json"],
+            "format": ["json", "application/fhir+json", "xml", "application/fhir+xml"],
+            "patchFormat": ["application/json-patch+json"],
             "rest": [
                 {
                     "mode": "server",
                     "security": _security(api),
                     "resource": [_resource(api, type_) for type_ in RESOURCE_TYPES],
-                    "interaction": [{"code": "transaction"}, {"code": "batch"}],
+                    "interaction": [
+                        {"code": code} for code in ("transaction", "batch", "history-system")
+                    ],
                     **_operations(api, ""),
+                    "compartment": ["http://hl7.org/fhir/CompartmentDefinition/patient"],
                 }
             ],
         }
@@ -84,17 +89,18 @@ def _security(api: Api) -> dict[str, Any]:
 def _resource(api: Api, type: str) -> dict[str, Any]:
     audit = group(type) == "audit"
     reading = ["read", "vread", "history-instance", "search-type"]
-    writing = [] if audit else ["create", "update", "delete"]
+    reading += [] if audit else ["history-type"]
+    writing = [] if audit else ["create", "update", "patch", "delete"]
     resource: dict[str, Any] = {
         "type": type,
         "interaction": [{"code": code} for code in (*reading, *writing)],
         "versioning": "versioned" if audit else "versioned-update",
         "readHistory": True,
         "updateCreate": not audit,
-        "conditionalCreate": False,
-        "conditionalRead": "not-match",
-        "conditionalUpdate": False,
-        "conditionalDelete": "not-supported",
+        "conditionalCreate": not audit,
+        "conditionalRead": "full-support",
+        "conditionalUpdate": not audit,
+        "conditionalDelete": "not-supported" if audit else "single",
         "searchParam": [
             {"name": code, "definition": url, "type": kind}
             for code, url, kind in _searchable(type)
@@ -112,6 +118,8 @@ def _operations(api: Api, type: str) -> dict[str, Any]:
     found = (
         [{"name": "validate", "definition": _VALIDATE}] if type and group(type) != "audit" else []
     )
+    if type == "Patient":
+        found.append({"name": "everything", "definition": _EVERYTHING})
     found += [
         {"name": operation.name, "definition": operation.definition}
         for (_, place, _), operation in api.operations.items()

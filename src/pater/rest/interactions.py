@@ -15,10 +15,11 @@ from pater.fhir.validation import validate
 from pater.records.changes import Change
 from pater.records.gate import Gate
 from pater.rest.config import RestConfig
-from pater.rest.errors import HttpError, unsupported
+from pater.rest.errors import HttpError
+from pater.rest.history_query import history_query
 from pater.rest.own_addresses import with_own_addresses
 from pater.rest.projection import SUMMARIES, project
-from pater.rest.requests import expected_version, is_id, knows_version, prefer_return
+from pater.rest.requests import expected_version, has_current, is_id, prefer_return
 from pater.rest.responses import Header, Reply, stored_reply, version_headers, written_reply
 from pater.rest.sealed_links import PAGE, seal, unseal
 from pater.rest.search_bundle import CURSOR, history_bundle, searchset
@@ -44,7 +45,7 @@ async def read(
     """GET /type/id, with `_summary` and `_elements`; 304 when the client has the version."""
     summary, elements = _projection(parameters)
     stored = await api.gate.read(caller, type, _id(type, id))
-    if knows_version(headers, stored.version):
+    if has_current(headers, stored.version, stored.updated):
         return Reply(304, b"", version_headers(stored.version, stored.updated))
     reply = stored_reply(stored)
     if summary or elements:
@@ -61,25 +62,27 @@ async def vread(
     if not (version.isascii() and version.isdigit() and len(version) < 10):
         raise HttpError(404, "not-found", f"{type} has no such version")
     stored = await api.gate.vread(caller, type, _id(type, id), int(version))
-    if knows_version(headers, stored.version):
+    if has_current(headers, stored.version, stored.updated):
         return Reply(304, b"", version_headers(stored.version, stored.updated))
     return stored_reply(stored)
 
 
 async def history(api: Api, caller: Caller, type: str, id: str, parameters: Parameters) -> Reply:
-    """GET /type/id/_history, newest first, in pages of `_count`."""
-    count, cursor = 50, None
-    for name, value in parameters:
-        if name == "_count" and value.isascii() and value.isdigit() and len(value) < 7:
-            count = int(value)
-        elif name == "_cursor" and value.isascii() and value.isdigit() and len(value) < 10:
-            cursor = value
-        else:
-            raise HttpError(
-                400, "not-supported", f"a history has no parameter {name[:64]} like this"
-            )
-    page = await api.gate.history(caller, type, _id(type, id), count, cursor)
-    return Reply(200, history_bundle(api.config.base_url, type, id, page, count))
+    """GET /type/id/_history, newest first, in pages of `_count`; `_since`, `_at`."""
+    asked = history_query(parameters)
+    page = await api.gate.history(
+        caller, type, _id(type, id), asked.count, asked.cursor, asked.period
+    )
+    path = f"{type}/{id}/_history"
+    return Reply(200, history_bundle(api.config.base_url, path, asked.kept, page))
+
+
+async def histories(api: Api, caller: Caller, type: str, parameters: Parameters) -> Reply:
+    """GET /type/_history or, with "" as type, /_history; as `history`."""
+    asked = history_query(parameters)
+    page = await api.gate.histories(caller, type, asked.count, asked.cursor, asked.period)
+    path = f"{type}/_history" if type else "_history"
+    return Reply(200, history_bundle(api.config.base_url, path, asked.kept, page))
 
 
 async def search(
@@ -103,8 +106,6 @@ async def search(
 
 async def create(api: Api, caller: Caller, type: str, raw: bytes, headers: Headers) -> Reply:
     """POST /type with the bytes as received."""
-    if "if-none-exist" in headers:
-        raise unsupported("conditional create (If-None-Exist) is not offered in this release")
     return await create_parsed(api, caller, type, body_of(type, raw), raw, prefer_return(headers))
 
 

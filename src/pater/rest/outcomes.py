@@ -7,7 +7,9 @@ from pater.access.tokens import TokenError
 from pater.fhir.issues import Issue
 from pater.fhir.json import JsonError
 from pater.fhir.search.query import SearchError
+from pater.fhir.xml import XmlError
 from pater.records.errors import (
+    Ambiguous,
     Conflict,
     Forbidden,
     Gone,
@@ -19,7 +21,7 @@ from pater.records.errors import (
 from pater.rest.errors import HttpError
 from pater.rest.responses import Header, Reply, etag, outcome
 
-CLIENT_ERRORS = (HttpError, RecordsError, SearchError, JsonError, TokenError)
+CLIENT_ERRORS = (HttpError, RecordsError, SearchError, JsonError, XmlError, TokenError)
 """Every exception that is the client's affair; anything else is ours."""
 
 
@@ -36,7 +38,7 @@ def describe(error: Exception) -> tuple[int, list[Issue], list[Header]]:
             return error.status, error.issues, list(error.headers)
         case JsonError():
             return 400, [json_issue(error)], []
-        case SearchError():
+        case SearchError() | XmlError():
             return 400, error.issues, []
         case TokenError():
             challenge = b'Bearer realm="fhir", error="invalid_token"'
@@ -49,6 +51,8 @@ def describe(error: Exception) -> tuple[int, list[Issue], list[Header]]:
             return 410, [_issue("deleted", str(error))], [(b"etag", etag(error.version))]
         case PreconditionFailed():
             return 412, [_issue("conflict", str(error))], _current(error.current)
+        case Ambiguous():
+            return 412, [_issue("multiple-matches", str(error))], []
         case Conflict():
             return 409, [_issue("conflict", str(error))], _current(error.current)
         case Unprocessable():

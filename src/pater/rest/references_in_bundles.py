@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Final
 
-from pater.fhir.issues import Issue
-from pater.fhir.references import iter_references, parse_reference, rewrite
+from pater.fhir.references import parse_reference, rewrite
 
 _HTTP: Final = ("http://", "https://")
 
@@ -32,26 +31,3 @@ def resolved(resource: dict[str, Any], names: Mapping[str, str]) -> dict[str, An
     A version or fragment behind a known name (`urn:uuid:…#x`) is not touched.
     """
     return rewrite(resource, names)
-
-
-def unresolved(resource: dict[str, Any], path: str) -> list[Issue]:
-    """What still refers to nothing a server can find: `urn:` names, conditional references."""
-    issues: list[Issue] = []
-    root = str(resource.get("resourceType", ""))
-    for place, holder in iter_references(resource):
-        text = holder["reference"]
-        where = f"{path}{place.removeprefix(root)}.reference"
-        if text[:4].lower() == "urn:":
-            issues.append(
-                Issue("error", "not-found", where, "the reference leads to no entry of the Bundle")
-            )
-        elif "?" in text and parse_reference(text).kind == "logical":
-            issues.append(
-                Issue(
-                    "error",
-                    "not-supported",
-                    where,
-                    "conditional references are not offered in this release",
-                )
-            )
-    return issues

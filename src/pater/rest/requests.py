@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 import zlib
 from collections.abc import Awaitable, Callable, MutableMapping
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
 from typing import Any, Final
 from urllib.parse import parse_qsl
 
@@ -13,9 +15,8 @@ from pater.rest.errors import HttpError
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
 
 JSON_TYPES: Final = frozenset({"application/fhir+json", "application/json", "text/json"})
-_FORMATS: Final = JSON_TYPES | {"json", "application/json+fhir"}
 FORM: Final = "application/x-www-form-urlencoded"
-_FHIR_VERSIONS: Final = frozenset({"4.0", "4.0.1"})
+FHIR_VERSIONS: Final = frozenset({"4.0", "4.0.1"})
 _MAX_PARAMETERS: Final = 200
 _ETAG: Final = re.compile(r'(?:W/)?"([^"]*)"\Z')
 _REQUEST_ID: Final = re.compile(r"[A-Za-z0-9._\-]{1,64}\Z")
@@ -89,18 +90,12 @@ def parse_media_type(text: str) -> tuple[str, dict[str, str]]:
     return kind.strip().lower(), parameters
 
 
-def require_json(headers: dict[str, str]) -> None:
-    """Refuses (415) a body that is not FHIR JSON in UTF-8 of version 4.0."""
-    given = headers.get("content-type")
-    if given in ("application/fhir+json", "application/json"):
-        return
-    kind, parameters = parse_media_type(given or "")
-    if kind not in JSON_TYPES:
-        raise HttpError(415, "not-supported", "send application/fhir+json in UTF-8")
-    if parameters.get("charset", "utf-8").lower() not in ("utf-8", "utf8"):
-        raise HttpError(415, "not-supported", "the character encoding is UTF-8")
-    if parameters.get("fhirversion", "4.0") not in _FHIR_VERSIONS:
-        raise HttpError(415, "not-supported", "the FHIR version is 4.0")
+def require_patch(headers: dict[str, str]) -> None:
+    """Refuses (415) a PATCH that is no JSON Patch in UTF-8."""
+    kind, parameters = parse_media_type(headers.get("content-type", ""))
+    utf8 = parameters.get("charset", "utf-8").lower() in ("utf-8", "utf8")
+    if kind != "application/json-patch+json" or not utf8:
+        raise HttpError(415, "not-supported", "send application/json-patch+json in UTF-8")
 
 
 def require_form(headers: dict[str, str]) -> None:
@@ -108,26 +103,6 @@ def require_form(headers: dict[str, str]) -> None:
     kind, parameters = parse_media_type(headers.get("content-type", ""))
     if kind != FORM or parameters.get("charset", "utf-8").lower() not in ("utf-8", "utf8"):
         raise HttpError(415, "not-supported", f"send {FORM} in UTF-8")
-
-
-def require_acceptable(headers: dict[str, str], formats: list[str]) -> None:
-    """Refuses (406) a client that takes no FHIR JSON; `formats` are the values of `_format`."""
-    if formats:
-        for text in formats:
-            # a plus sign in a query is a space by the rules of forms: `application/fhir json`
-            if parse_media_type(text.replace(" ", "+"))[0] not in _FORMATS:
-                raise HttpError(406, "not-supported", "the format is json")
-        return
-    accept = headers.get("accept")
-    if accept is None or accept in ("*/*", "application/fhir+json", "application/json"):
-        return
-    for part in accept.split(","):
-        kind, parameters = parse_media_type(part)
-        wanted = kind in JSON_TYPES or kind in ("*/*", "application/*", "")
-        version = parameters.get("fhirversion", "4.0") in _FHIR_VERSIONS
-        if wanted and version and parameters.get("q", "1") not in ("0", "0.0", "0.00", "0.000"):
-            return
-    raise HttpError(406, "not-supported", "answers are application/fhir+json of FHIR 4.0")
 
 
 def parse_parameters(text: bytes) -> list[tuple[str, str]]:
@@ -202,3 +177,21 @@ def knows_version(headers: dict[str, str], version: int) -> bool:
         return False
     tags = (_ETAG.match(part.strip()) for part in given.split(","))
     return any(tag is not None and tag[1] == str(version) for tag in tags)
+
+
+def has_current(headers: dict[str, str], version: int, updated: datetime) -> bool:
+    """Whether the client says that it has this version, written at `updated`, already.
+
+    If-None-Match goes before If-Modified-Since, and what is no HTTP date counts for nothing
+    (RFC 9110 13.1.3). An HTTP date has whole seconds: a later write within the same second is not
+    told apart, as for any server.
+    """
+    if "if-none-match" in headers or "if-modified-since" not in headers:
+        return knows_version(headers, version)
+    try:
+        since = parsedate_to_datetime(headers["if-modified-since"])
+    except (ValueError, TypeError, OverflowError):
+        return False
+    if since.tzinfo is None:
+        since = since.replace(tzinfo=UTC)
+    return updated.replace(microsecond=0) <= since

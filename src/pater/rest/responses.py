@@ -17,6 +17,7 @@ Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 Header = tuple[bytes, bytes]
 
 _CONTENT_TYPE: Final = (b"content-type", b"application/fhir+json; charset=utf-8")
+_CONTENT_TYPE_XML: Final = (b"content-type", b"application/fhir+xml; charset=utf-8")
 # Health data are for the one who asked: no shared cache and no copy on a disk.
 _NO_STORE: Final = (b"cache-control", b"no-store")
 _NOSNIFF: Final = (b"x-content-type-options", b"nosniff")
@@ -24,11 +25,12 @@ _NOSNIFF: Final = (b"x-content-type-options", b"nosniff")
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """One answer before it is sent. An empty body has no content type."""
+    """One answer before it is sent. An empty body has no content type, another is JSON or XML."""
 
     status: int
     body: bytes = b""
     headers: Sequence[Header] = ()
+    xml: bool = False
 
 
 async def send_reply(send: Send, reply: Reply, request_id: str, *, head: bool = False) -> None:
@@ -41,7 +43,7 @@ async def send_reply(send: Send, reply: Reply, request_id: str, *, head: bool = 
         _NOSNIFF,
     ]
     if reply.body:
-        headers.append(_CONTENT_TYPE)
+        headers.append(_CONTENT_TYPE_XML if reply.xml else _CONTENT_TYPE)
     if reply.status in (204, 304):
         headers = [h for h in headers if h[0] != b"content-length"]
     await send({"type": "http.response.start", "status": reply.status, "headers": headers})

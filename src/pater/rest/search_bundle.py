@@ -43,12 +43,17 @@ def searchset(
     return _bundle("searchset", page.total, urls, entries)
 
 
-def history_bundle(base_url: str, type: str, id: str, page: HistoryPage, count: int) -> bytes:
-    """A Bundle of type history (FHIR R4 3.1.0.9): each version with its request and response."""
-    here = f"{base_url}/{type}/{id}/_history"
-    links = [("self", f"{here}?_count={count}")]
+def history_bundle(
+    base_url: str, path: str, parameters: Sequence[tuple[str, str]], page: HistoryPage
+) -> bytes:
+    """A Bundle of type history (FHIR R4 3.1.0.9): each version with its request and response.
+
+    `path` is the address of the history, `parameters` those that all its pages have in common.
+    """
+    here = f"{base_url}/{path}"
+    links = [("self", _link(here, parameters))]
     if page.next is not None:
-        links.append(("next", f"{here}?_count={count}&{CURSOR}={quote(page.next)}"))
+        links.append(("next", _link(here, [*parameters, (CURSOR, page.next)])))
     entries = [_version(base_url, stored) for stored in page.versions]
     return _bundle("history", None, links, entries)
 

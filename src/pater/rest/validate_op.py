@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from pater.access.caller import Caller
 from pater.fhir.issues import Issue, has_errors
 from pater.fhir.json import JsonError, parse
 from pater.fhir.validation import validate
+from pater.fhir.xml import XmlError
 from pater.rest.errors import HttpError
 from pater.rest.interactions import Api, Parameters, parse_body
 from pater.rest.outcomes import json_issue
@@ -18,19 +20,29 @@ _MODES = frozenset({"create", "update", "delete", "profile"})
 
 
 async def validate_sent(
-    api: Api, caller: Caller, type: str, raw: bytes, parameters: Parameters, id: str = ""
+    api: Api,
+    caller: Caller,
+    type: str,
+    raw: bytes,
+    parameters: Parameters,
+    id: str = "",
+    *,
+    read: Callable[[bytes], dict[str, Any]] = parse_body,
 ) -> Reply:
     """POST /type/$validate with a resource, or Parameters holding one (R4 Resource-validate).
 
     At /type/id/$validate (`id`) the resource is checked as the new content of that address.
+    `read` makes the tree of the body, in the format in which it was sent.
     Always 200 when the check could be made: what it found is in the OperationOutcome, a text that
-    is no JSON too. 400 for wrong parameters.
+    is no JSON (or XML) too. 400 for wrong parameters.
     """
     await api.gate.require(caller, "validate", type)
     try:
-        body = parse_body(raw)
+        body = read(raw)
     except JsonError as error:
         return Reply(200, outcome([json_issue(error)]))
+    except XmlError as error:
+        return Reply(200, outcome(error.issues))
     issues = _asked(parameters)
     resource = body
     if body.get("resourceType") == "Parameters" and type != "Parameters":

@@ -53,22 +53,33 @@ class JournalRow(JournalEntry):
 
 _COLUMNS = tuple(field.name for field in fields(JournalEntry))
 _SQL_TYPES = {"at": "timestamptz", "person": "bigint", "entity_version": "int"}
-_INSERT = (
-    f"insert into journal ({', '.join(_COLUMNS)}) select * from unnest("  # noqa: S608 constants
-    + ", ".join(
+
+
+def insert_sql(first: int) -> str:
+    """The statement that inserts `entry_columns`, its arguments numbered from `first`."""
+    arrays = (
         f"${number}::{_SQL_TYPES.get(name, 'text')}[]"
-        for number, name in enumerate(_COLUMNS, start=1)
+        for number, name in enumerate(_COLUMNS, start=first)
     )
-    + ")"
-)
+    return (
+        f"insert into journal ({', '.join(_COLUMNS)})"  # noqa: S608 constants
+        f" select * from unnest({', '.join(arrays)})"
+    )
+
+
+def entry_columns(entries: Sequence[JournalEntry]) -> list[list[Any]]:
+    """The arguments of `insert_sql`: one array a column."""
+    return [[_clean(getattr(entry, name)) for entry in entries] for name in _COLUMNS]
+
+
+_INSERT = insert_sql(1)
 _SELECT = f"select {', '.join(_COLUMNS)}, id, seq from journal"  # noqa: S608 constants
 
 
 async def write_entries(connection: Connection | Database, entries: Sequence[JournalEntry]) -> None:
     """Writes entries in one statement, in the caller's transaction or as one of its own."""
     if entries:
-        columns = ([_clean(getattr(entry, name)) for entry in entries] for name in _COLUMNS)
-        await connection.execute(_INSERT, *columns)
+        await connection.execute(_INSERT, *entry_columns(entries))
 
 
 def _clean(value: Any) -> Any:

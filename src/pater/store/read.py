@@ -1,4 +1,4 @@
-"""Reading by address: current versions, past versions, history, and whose a Patient is."""
+"""Reading by address: current versions, past versions, and whose a Patient or a claim is."""
 
 from __future__ import annotations
 
@@ -23,12 +23,6 @@ _VERSION = (
     f"select {COLUMNS} from resource where type = $1 and id = $2 and version = $3"  # noqa: S608
     f" union all select {COLUMNS} from history where type = $1 and id = $2 and version = $3"
     " limit 1"
-)
-_HISTORY = (
-    f"select * from (select {COLUMNS} from resource where type = $1 and id = $2"  # noqa: S608
-    f" union all (select {COLUMNS} from history where type = $1 and id = $2 and version < $3"
-    " order by version desc limit $4)) versions"
-    " where version < $3 order by version desc limit $4"
 )
 _PERSONS = (
     "select r.id, r.person from unnest($2::text[]) as k(id)"
@@ -100,15 +94,6 @@ async def read_version(
     return None if row is None else (await to_stored(db, [row]))[0]
 
 
-async def history(
-    db: Database, type_name: str, resource_id: str, count: int, before_version: int | None = None
-) -> list[Stored]:
-    """Up to `count` versions, newest first, older than `before_version` when given."""
-    before = _LAST if before_version is None else min(before_version, _LAST)
-    rows = await db.fetch(_HISTORY, TYPE_NUMBER[type_name], resource_id, before, count)
-    return await to_stored(db, rows)
-
-
 async def persons_of(db: Database, patient_ids: Iterable[str]) -> dict[str, int]:
     """The person number of each Patient id that exists and is not deleted."""
     ids = sorted(set(patient_ids))
@@ -116,3 +101,9 @@ async def persons_of(db: Database, patient_ids: Iterable[str]) -> dict[str, int]
         return {}
     rows = await db.fetch(_PERSONS, TYPE_NUMBER["Patient"], ids)
     return {row["id"]: row["person"] for row in rows}
+
+
+async def claim_holder(db: Database, key: bytes) -> str:
+    """The target that holds a business key, "" when nobody does."""
+    target: str | None = await db.fetchval("select target from claim where key = $1", key)
+    return target or ""

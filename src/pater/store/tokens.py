@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import zlib
 from collections.abc import Iterable
-from functools import lru_cache
+from functools import lru_cache, partial
 from hashlib import blake2b
 
 from pater.fhir.search.values import IndexValues, ReferenceValue, TokenValue
@@ -19,12 +19,13 @@ _REFERENCE_URL = "ru"
 _URI = "u"
 _PRESENT = "p"
 _UNIT = "unit"
+# Longer values are not remembered: the memory of what was seen stays small.
+_SHORT = 200
 
 
-@lru_cache(maxsize=65_536)
 def _hash(*parts: str) -> int:
     # Lengths, not separators, keep the parts apart: a code may hold any character.
-    text = "".join(f"{len(part)}:{part}" for part in parts)
+    text = "".join([f"{len(part)}:{part}" for part in parts])
     digest = blake2b(text.encode("utf-8", "surrogatepass"), digest_size=8).digest()
     return int.from_bytes(digest, "big", signed=True)
 
@@ -56,6 +57,7 @@ def no_system_hash(type_name: str, param: str, code: str) -> int:
     return _hash(_NO_SYSTEM, type_name, param, code)
 
 
+@lru_cache(maxsize=8_192)
 def present_hash(type_name: str, param: str) -> int:
     """`param:missing=false` of a token, reference or uri parameter."""
     return _hash(_PRESENT, type_name, param)
@@ -78,11 +80,22 @@ def uri_hash(type_name: str, param: str, value: str) -> int:
 
 def unit_hash(system: str, code: str) -> int:
     """The `unit` of `number_index`: 0 for a number without unit."""
-    return _hash(_UNIT, system, code) if system or code else 0
+    if len(system) + len(code) > _SHORT:
+        return _hash(_UNIT, system, code)
+    return _kept_unit(system, code) if system or code else 0
+
+
+_kept_unit = lru_cache(maxsize=4_096)(partial(_hash, _UNIT))
 
 
 def token_hashes(type_name: str, value: TokenValue) -> tuple[int, ...]:
     """The forms under which one token is found: code, system|code, system|, |code."""
+    if len(value.code or "") + len(value.system or "") > _SHORT:
+        return _token_hashes(type_name, value)
+    return _kept_hashes(type_name, value)
+
+
+def _token_hashes(type_name: str, value: TokenValue) -> tuple[int, ...]:
     param, system, code = value
     if system and code:
         return (
@@ -93,6 +106,10 @@ def token_hashes(type_name: str, value: TokenValue) -> tuple[int, ...]:
     if code:
         return (code_hash(type_name, param, code), no_system_hash(type_name, param, code))
     return (system_hash(type_name, param, system),) if system else ()
+
+
+# Most tokens of a record are codes that other records have too.
+_kept_hashes = lru_cache(maxsize=32_768)(_token_hashes)
 
 
 def reference_hashes(type_name: str, value: ReferenceValue) -> tuple[int, ...]:

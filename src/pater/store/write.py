@@ -41,6 +41,8 @@ __all__ = [
 
 _RID_BLOCK = 1000
 """The increment of the sequence `resource_rid`."""
+# Several at a time: a round trip for each new person would be one of the dearest parts of it.
+_PERSON_BLOCK = "select nextval('person_number') as number from generate_series(1, 50)"
 _MOST_SETS = 256
 _MOST_PUTS = 2_000
 _ATTEMPTS = 5
@@ -73,9 +75,11 @@ class Committer:
         self._waiting: deque[_Job] = deque()
         self._busy: set[object] = set()
         self._running: set[asyncio.Task[None]] = set()
+        self._noting = 0  # batches under way that touch nothing: journal entries
         self._woken = False
         self._stopped = False
         self._rids: deque[int] = deque()
+        self._persons: deque[int] = deque()
 
     async def start(self) -> None:
         """Loads the compression dictionaries to write with."""
@@ -91,8 +95,10 @@ class Committer:
 
     async def next_person(self) -> int:
         """A person number never given before."""
-        number: int = await self._db.fetchval("select nextval('person_number')")
-        return number
+        if not self._persons:
+            rows = await self._db.fetch(_PERSON_BLOCK)
+            self._persons.extend(row["number"] for row in rows)
+        return self._persons.popleft()
 
     async def journal_only(self, entries: Sequence[JournalEntry]) -> None:
         """Writes journal entries; durable when it returns."""
@@ -131,11 +137,14 @@ class Committer:
     def _wake(self) -> None:
         self._woken = False
         while len(self._running) < self._lanes:
+            if self._noting and not any(job.keys for job in self._waiting):
+                return  # journal entries alone gain more by going together than by going at once
             jobs = self._pick()
             if not jobs:
                 return
             for job in jobs:
                 self._busy |= job.keys
+            self._noting += not any(job.keys for job in jobs)
             task = asyncio.create_task(self._run(jobs))
             self._running.add(task)
 
@@ -162,6 +171,7 @@ class Committer:
         try:
             await self._write(jobs)
         finally:
+            self._noting -= not any(job.keys for job in jobs)
             for job in jobs:
                 self._busy -= job.keys
                 if not job.done.done():  # only when this task itself is being cancelled

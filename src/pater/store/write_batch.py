@@ -11,7 +11,7 @@ from typing import Any
 from pater.store.body import BodyCodec
 from pater.store.database import Connection, Database, Record
 from pater.store.feed import Change, encode_changes
-from pater.store.journal import write_entries
+from pater.store.journal import JournalEntry, entry_columns, insert_sql, write_entries
 from pater.store.read import METHOD_LETTERS
 from pater.store.write_rows import Indexed, body_of
 from pater.store.write_shapes import Claim, ClaimTaken, Put, VersionConflict, WriteSet, Written
@@ -39,6 +39,12 @@ insert into claim (key, person, target)
 select * from unnest($1::bytea[], $2::bigint[], $3::text[])
 on conflict (key) do update set person = excluded.person, target = excluded.target
 """
+_HAND_OVER = """
+update claim c set person = n.person, target = n.target
+from unnest($1::bytea[], $2::bigint[], $3::text[], $4::text[]) as n(key, person, target, instead)
+where c.key = n.key and c.target = n.instead
+returning c.key
+"""
 _ARCHIVE = """
 insert into history (person, type, id, rid, version, updated, method, deleted, dict, body)
 select r.person, r.type, r.id, r.rid, r.version, r.updated, r.method, r.deleted, r.dict, r.body
@@ -64,13 +70,6 @@ unnest($1::bigint[], $2::smallint[], $3::text[], $4::bigint[], $5::int[], $6::ti
   as n(person, type, id, rid, version, updated, method, deleted, date, date_end, dict, body,
        first, last)
 """
-_INSERT = f"""
-insert into resource (person, type, id, rid, version, updated, method, deleted, date, date_end,
-                      tokens, dict, body)
-select n.person, n.type, n.id, n.rid, n.version, n.updated, n.method, n.deleted, n.date, n.date_end,
-       ($15::bigint[])[n.first:n.last], n.dict, n.body
-from {_ROWS}
-"""  # noqa: S608 constants
 _UPDATE = f"""
 update resource r
 set version = n.version, updated = n.updated, method = n.method, deleted = n.deleted,
@@ -79,21 +78,30 @@ set version = n.version, updated = n.updated, method = n.method, deleted = n.del
 from {_ROWS}
 where r.type = n.type and r.id = n.id and r.person = n.person and r.rid = n.rid
 """  # noqa: S608 constants
-_STRINGS = """
-insert into string_index (person, rid, type, param, value)
-select * from unnest($1::bigint[], $2::bigint[], $3::smallint[], $4::int[], $5::text[])
-"""
-_DATES = """
-insert into date_index (person, rid, type, param, low, high)
-select * from unnest($1::bigint[], $2::bigint[], $3::smallint[], $4::int[], $5::timestamptz[],
-                     $6::timestamptz[])
-"""
-_NUMBERS = """
-insert into number_index (person, rid, type, param, unit, low, high)
-select * from unnest($1::bigint[], $2::bigint[], $3::smallint[], $4::int[], $5::bigint[],
-                     $6::float8[], $7::float8[])
-"""
-_FEED = "insert into feed (at, changes) select $1, c from unnest($2::text[]) as c"
+# All that a batch adds, in one round trip: the rows, their index, the feed, the journal.
+_INSERT = f"""
+with strings as (
+  insert into string_index (person, rid, type, param, value)
+  select * from unnest($16::bigint[], $17::bigint[], $18::smallint[], $19::int[], $20::text[])
+), dates as (
+  insert into date_index (person, rid, type, param, low, high)
+  select * from unnest($21::bigint[], $22::bigint[], $23::smallint[], $24::int[],
+                       $25::timestamptz[], $26::timestamptz[])
+), numbers as (
+  insert into number_index (person, rid, type, param, unit, low, high)
+  select * from unnest($27::bigint[], $28::bigint[], $29::smallint[], $30::int[], $31::bigint[],
+                       $32::float8[], $33::float8[])
+), told as (
+  insert into feed (at, changes) select $34, c from unnest($35::text[]) as c
+), noted as (
+  {insert_sql(36)}
+)
+insert into resource (person, type, id, rid, version, updated, method, deleted, date, date_end,
+                      tokens, dict, body)
+select n.person, n.type, n.id, n.rid, n.version, n.updated, n.method, n.deleted, n.date, n.date_end,
+       ($15::bigint[])[n.first:n.last], n.dict, n.body
+from {_ROWS}
+"""  # noqa: S608 constants
 
 Refusal = VersionConflict | ClaimTaken
 Outcome = list[Written] | Refusal
@@ -160,13 +168,11 @@ async def write_batch(
         await _claim(connection, [claim for one in good for claim in one.ws.claims], held)
         plan = _Plan()
         written = iter([_plan(one, current, now, rids, db.bodies, plan) for one in good])
-        await _write(connection, plan)
+        entries = [entry for one in good for entry in one.ws.journal]
+        await _write(connection, plan, now, entries)
         for one in good:
             for statement in one.ws.statements:
                 await connection.execute(statement.sql, *statement.args)
-        if plan.feed:
-            await connection.execute(_FEED, now, plan.feed)
-        await write_entries(connection, [entry for one in good for entry in one.ws.journal])
     return [next(written) if refusal is None else refusal for refusal in refused]
 
 
@@ -206,8 +212,7 @@ def _surely_new(put: Put) -> bool:
     return (
         put.method == "POST"
         and not put.expected
-        and len(put.id) == 36
-        and put.id[14] == "4"  # the version of the UUID
+        and (put.fresh or (len(put.id) == 36 and put.id[14] == "4"))  # the version of the UUID
     )
 
 
@@ -242,7 +247,9 @@ def _refusal(
             return VersionConflict(put.type, put.id, row["version"] if row and exists else None)
     for claim in one.ws.claims:
         holder = held.get(claim.key)
-        if holder and not claim.replace and holder != (claim.person, claim.target):
+        if holder is None or claim.replace or holder[1] == claim.instead:
+            continue
+        if holder != (claim.person, claim.target):
             return ClaimTaken(claim.key, *holder)
     return None
 
@@ -252,9 +259,16 @@ async def _claim(
 ) -> None:
     new = [claim for claim in claims if not claim.replace and claim.key not in held]
     replaced = [claim for claim in claims if claim.replace]
+    handed = [c for c in claims if not c.replace and c.instead and c.key in held
+              and held[c.key][1] == c.instead]  # fmt: skip
     if new:
         taken = await connection.fetch(_CLAIM, *_claim_columns(new))
         if len(taken) < len(new):
+            raise TryAgainError
+    if handed:
+        instead = [claim.instead for claim in sorted(handed, key=lambda claim: claim.key)]
+        given = await connection.fetch(_HAND_OVER, *_claim_columns(handed), instead)
+        if len(given) < len(handed):
             raise TryAgainError
     if replaced:
         await connection.execute(_RECLAIM, *_claim_columns(replaced))
@@ -311,7 +325,9 @@ def _plan(
     return written
 
 
-async def _write(connection: Connection, plan: _Plan) -> None:
+async def _write(
+    connection: Connection, plan: _Plan, now: datetime, entries: Sequence[JournalEntry]
+) -> None:
     if plan.superseded:
         await connection.execute(_ARCHIVE, *_identity(plan.superseded))
         old = [row["rid"] for row in plan.superseded]
@@ -322,8 +338,6 @@ async def _write(connection: Connection, plan: _Plan) -> None:
         await connection.execute(_LEAVE, *_identity(plan.moved))
     if plan.changed:
         await connection.execute(_UPDATE, *_columns(plan.changed))
-    if plan.fresh:
-        await connection.execute(_INSERT, *_columns(plan.fresh))
     strings: list[tuple[Any, ...]] = []
     dates: list[tuple[Any, ...]] = []
     numbers: list[tuple[Any, ...]] = []
@@ -333,9 +347,21 @@ async def _write(connection: Connection, plan: _Plan) -> None:
         strings += [(*head, *value) for value in indexed.strings]
         dates += [(*head, *value) for value in indexed.dates]
         numbers += [(*head, *value) for value in indexed.numbers]
-    for sql, found in ((_STRINGS, strings), (_DATES, dates), (_NUMBERS, numbers)):
-        if found:
-            await connection.execute(sql, *zip(*found, strict=True))
+    await connection.execute(
+        _INSERT,
+        *_columns(plan.fresh),
+        *_turned(strings, 5),
+        *_turned(dates, 6),
+        *_turned(numbers, 7),
+        now,
+        plan.feed,
+        *entry_columns(entries),
+    )
+
+
+def _turned(rows: Sequence[tuple[Any, ...]], width: int) -> Iterable[Sequence[Any]]:
+    """The columns of rows that are `width` wide."""
+    return zip(*rows, strict=True) if rows else [()] * width
 
 
 def _identity(rows: Sequence[Record]) -> list[list[Any]]:

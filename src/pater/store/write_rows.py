@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Any
 
 from pater.fhir.definitions import TYPE_NUMBER
@@ -90,6 +91,7 @@ def body_of(put: Put, version: int, updated: datetime) -> bytes:
     return dumps(stamped)
 
 
+@lru_cache(maxsize=256)
 def instant(moment: datetime) -> str:
     """A time as a FHIR instant in UTC with milliseconds."""
     utc = moment.astimezone(UTC)

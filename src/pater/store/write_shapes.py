@@ -18,7 +18,8 @@ class Put:
     `person` is the compartment it belongs to (0 = nobody's). `raw` bytes are stored exactly as
     they are (nothing injected), the index still made from `resource`. `expected`: 0 = must not
     exist (a deleted one does not), n = must be the current version n, None = whatever is there.
-    `method` POST promises that a version-4 UUID `id` was made freshly for this put.
+    `method` POST promises that a version-4 UUID `id` was made freshly for this put; `fresh`
+    promises it of any other id (one derived from such a UUID).
     """
 
     type: str
@@ -28,19 +29,22 @@ class Put:
     raw: bytes | None = None
     expected: int | None = None
     method: Method = "PUT"
+    fresh: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Claim:
     """A business key to be held once. Holding it already for the same person and target is fine.
 
-    With `replace` it changes its holder to this person and target.
+    With `replace` it changes its holder to this person and target; with `instead` only while it
+    is held by that target.
     """
 
     key: bytes
     person: int
     target: str
     replace: bool = False
+    instead: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -89,7 +89,10 @@ def master_changes(identities: dict[int, Identity], names: dict[str, str]) -> li
 
 
 def part_changes(parts: list[Part], previous: tables.Version | None) -> list[Change]:
-    """The entries: new ones, and those that an older version of the document had already."""
+    """The entries: new ones, and those that an older version of the document had already.
+
+    The ids of a first version are made of its chain, which was made just now.
+    """
     before = frozenset(previous.entries) if previous else frozenset()
     return [
         Change(
@@ -99,6 +102,7 @@ def part_changes(parts: list[Part], previous: tables.Version | None) -> list[Cha
             part.resource,
             person=part.person,
             derived=True,
+            fresh=previous is None,
         )
         for part in parts
     ]

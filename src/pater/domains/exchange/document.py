@@ -13,7 +13,7 @@ from typing import Any, Final
 
 from pater.fhir.compartment import patient_references
 from pater.fhir.issues import Issue
-from pater.fhir.references import iter_references, parse_reference
+from pater.fhir.references import iter_references, parse_reference, reference_texts
 from pater.registers.identifiers import check
 
 Resource = dict[str, Any]
@@ -139,6 +139,8 @@ def reference_issues(entries: list[Entry]) -> list[Issue]:
     names = names_of(entries)
     issues: list[Issue] = []
     for entry in entries:
+        if all(text in names or text[:1] == "#" for text in reference_texts(entry.resource)):
+            continue
         kind = str(entry.resource.get("resourceType"))
         owners = {
             ref.url or f"{ref.type}/{ref.id}" for ref in patient_references(kind, entry.resource)

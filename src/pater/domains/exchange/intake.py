@@ -151,13 +151,13 @@ class Intake:
         Raises Conflict when it belongs to another organisation.
         """
         db = self._services.db
-        found = await tables.newest_of_instance(db, keys.instance)
+        found, of_set = await tables.newest_of_either(db, keys.instance, keys.document_set)
         if found is not None and found.digest == digest_of(received.raw):
             return found
         if found is not None:
             found = await tables.newest_of_chain(db, found.chain)
-        if found is None and keys.document_set is not None:
-            found = await tables.newest_of_set(db, keys.document_set)
+        if found is None:
+            found = of_set
         for system, value in () if found else replaced_identifiers(received.composition):
             found = await tables.newest_of_instance(db, claim_key("document", system, value))
             found = found or await tables.newest_of_set(

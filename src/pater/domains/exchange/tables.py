@@ -71,6 +71,23 @@ async def newest_of_instance(db: Database, instance: bytes) -> Version | None:
     return _version(row) if row else None
 
 
+async def newest_of_either(
+    db: Database, instance: bytes, document_set: bytes | None
+) -> tuple[Version | None, Version | None]:
+    """What `newest_of_instance` and `newest_of_set` give, in one round trip."""
+    rows = await db.fetch(
+        f"(select 0 as way, {_COLUMNS} from exchange_document where instance = $1"  # noqa: S608
+        " order by version desc limit 1) union all"
+        f" (select 1 as way, {_COLUMNS} from exchange_document where chain = ("
+        "select chain from exchange_document where document_set = $2 order by version desc limit 1"
+        ") order by version desc limit 1)",
+        instance,
+        document_set,
+    )
+    found = {row["way"]: Version(*list(row)[1:]) for row in rows}
+    return found.get(0), found.get(1)
+
+
 async def newest_of_set(db: Database, document_set: bytes) -> Version | None:
     """The newest version of the chain that a document set names."""
     row = await db.fetchrow(

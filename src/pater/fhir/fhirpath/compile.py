@@ -1,4 +1,7 @@
-"""FHIRPath syntax trees to closures over plain JSON values.
+"""The straight way for the paths of search parameters: closures over bare JSON values.
+
+The part of FHIRPath that those paths use, because every write takes it; `engine` is
+the whole language, and more work for each step.
 
 Types are worked out while compiling, so a path costs no more than its dictionary lookups. Where
 a stream can hold several types (choice elements, inner resources) its items carry their type.

@@ -1,4 +1,4 @@
-"""The FHIRPath functions that look at a whole collection and take no expression."""
+"""Functions on the whole collections of `compile`, the straight way: bare values, no types."""
 
 from __future__ import annotations
 

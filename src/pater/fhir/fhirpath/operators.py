@@ -1,4 +1,4 @@
-"""What the FHIRPath operators mean, as functions over plain lists of values."""
+"""The operators of `compile`, the straight way: functions over plain lists of bare values."""
 
 from __future__ import annotations
 

@@ -22,6 +22,14 @@ class Literal:
 
 
 @dataclass(frozen=True, slots=True)
+class Measure:
+    """A quantity: a number with a UCUM unit in quotes or a calendar word (`4 days`)."""
+
+    value: Decimal
+    unit: str
+
+
+@dataclass(frozen=True, slots=True)
 class Moment:
     """A date, dateTime or time literal, without its `@` (`2014-01-25T14:30`, `T14:30`)."""
 
@@ -84,14 +92,33 @@ class Binary:
 
 @dataclass(frozen=True, slots=True)
 class TypeTest:
-    """`operand is type` or `operand as type`; the type without its namespace."""
+    """`operand is type` or `operand as type`; `namespace` is FHIR, System or "" (not said)."""
 
     operator: str
     operand: Node
     type: str
+    namespace: str = ""
 
 
-Node = Literal | Moment | Empty | Variable | Member | Call | Index | Unary | Binary | TypeTest
+Node = (
+    Literal
+    | Measure
+    | Moment
+    | Empty
+    | Variable
+    | Member
+    | Call
+    | Index
+    | Unary
+    | Binary
+    | TypeTest
+)
+
+_CALENDAR = frozenset(
+    f"{word}{ending}"
+    for word in ("year", "month", "week", "day", "hour", "minute", "second", "millisecond")
+    for ending in ("", "s")
+)
 
 # Binding powers, loosest first (FHIRPath N1, "Operator Precedence").
 _POWER = {
@@ -115,10 +142,17 @@ _POWER = {
 }
 _UNARY_POWER = 20
 
+_TIME = r"[0-9]{2}(?::[0-9]{2}(?::[0-9]{2}(?:\.[0-9]+)?)?)?"
 _TOKEN = re.compile(
     r"""
       (?P<space>\s+|//[^\n]*|/\*.*?\*/)
-    | (?P<moment>@(?:T[0-9:.]+|[0-9]{4}[0-9\-]*(?:T[0-9:.]*(?:Z|[+\-][0-9]{2}:[0-9]{2})?)?))
+    | (?P<moment>@(?:T"""
+    + _TIME
+    + r"""
+          |[0-9]{4}(?:-[0-9]{2}(?:-[0-9]{2})?)?
+           (?:T(?:"""
+    + _TIME
+    + r""")?(?:Z|[+\-][0-9]{2}:[0-9]{2})?)?))
     | (?P<number>[0-9]+(?:\.[0-9]+)?)
     | (?P<string>'(?:[^'\\]|\\.)*')
     | (?P<quoted>`(?:[^`\\]|\\.)*`)
@@ -208,7 +242,8 @@ class _Parser:
                 break
             self._advance()
             if operator in ("is", "as"):
-                left = TypeTest(operator, left, self._type())
+                namespace, name = self._type()
+                left = TypeTest(operator, left, name, namespace)
             else:
                 left = Binary(operator, left, self.expression(own))
         self._depth -= 1
@@ -232,8 +267,7 @@ class _Parser:
         if kind == "string":
             return Literal(_unescape(self._advance()))
         if kind == "number":
-            text = self._advance()
-            return Literal(Decimal(text) if "." in text else int(text))
+            return self._number()
         if kind == "moment":
             return Moment(self._advance()[1:])
         if kind == "variable":
@@ -243,6 +277,14 @@ class _Parser:
         if kind in ("name", "quoted"):
             return self._invocation(None)
         return self._group()
+
+    def _number(self) -> Node:
+        text = self._advance()
+        if self.kind == "string":
+            return Measure(Decimal(text), _unescape(self._advance()))
+        if self.kind == "name" and self.text in _CALENDAR:
+            return Measure(Decimal(text), self._advance())
+        return Literal(Decimal(text) if "." in text else int(text))
 
     def _group(self) -> Node:
         if self._take("("):
@@ -273,17 +315,24 @@ class _Parser:
             return _unescape(self._advance())
         raise self.fault("a name")
 
-    def _type(self) -> str:
-        name = self._name()
+    def _type(self) -> tuple[str, str]:
+        namespace, name = "", self._name()
         while self._take("."):
-            name = self._name()
-        return name
+            namespace, name = name, self._name()
+        return namespace, name
 
 
 def type_name(node: Node) -> str:
     """The type that an argument names (`as(FHIR.Quantity)` → "Quantity")."""
-    if isinstance(node, Member) and (node.target is None or isinstance(node.target, Member)):
-        return node.name
+    return type_parts(node)[1]
+
+
+def type_parts(node: Node) -> tuple[str, str]:
+    """Namespace ("" = not said) and name of the type an argument names."""
+    if isinstance(node, Member) and node.target is None:
+        return "", node.name
+    if isinstance(node, Member) and isinstance(node.target, Member):
+        return node.target.name, node.name
     raise FhirPathError("a type name is expected")
 
 

@@ -15,7 +15,7 @@ from pater.fhir.definitions import RESOURCE_TYPES, search_parameters
 from pater.fhir.fhirpath.compile import Fn
 from pater.fhir.fhirpath.types import TypeRef
 from pater.fhir.search.convert import Converter, converter
-from pater.fhir.search.parameters import indexed_parameters
+from pater.fhir.search.parameters import COMBINED, indexed_parameters
 from pater.fhir.search.text import normalise
 from pater.fhir.search.values import (
     OPEN_HIGH,
@@ -99,6 +99,8 @@ def _table(type_name: str) -> _Table:
     always: list[_Extractor] = []
     for code, parameter in indexed_parameters(type_name).items():
         kind = parameter.definition.type
+        if (type_name, code) in COMBINED:
+            continue
         for alternative in parameter.alternatives:
             fn, static = alternative.code
             convert = None if static is None else converter(kind, static)
@@ -116,7 +118,8 @@ def index_values(type: str, resource: dict[str, Any]) -> IndexValues:
     """All index values of a resource of `type`, without repetition; never raises.
 
     Texts are as in the resource, times in UTC, numbers as floats (infinite where an end is
-    open). `_id` and `_lastUpdated` are not among them: they are columns of the store. Raises
+    open). `_id` and `_lastUpdated` are not among them: they are columns of the store; what
+    `COMBINED` names stands under its parts. Raises
     KeyError when `type` is no R4 resource type.
     """
     table = _table(type)

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Container, Iterable
 from datetime import datetime
 from typing import Any
 
 from pater.fhir.search.dates import date_span
+from pater.fhir.search.parameters import asked_as
 from pater.fhir.search.request import (
     Condition,
     DateTerm,
@@ -39,35 +40,39 @@ def matches(condition: Condition, resource: dict[str, Any], index: IndexValues) 
 
 
 def _present(condition: Condition, resource: dict[str, Any], index: IndexValues) -> bool:
-    param = condition.param
+    params = _params(condition, resource)
     match condition.kind:
         case "token":
-            return any(value.param == param for value in index.tokens)
+            return any(value.param in params for value in index.tokens)
         case "reference":
-            return any(value.param == param for value in index.references)
+            return any(value.param in params for value in index.references)
         case "string":
-            return any(value.param == param for value in index.strings)
+            return any(value.param in params for value in index.strings)
         case "date":
-            return any(value.param == param for value in index.dates)
+            return any(value.param in params for value in index.dates)
         case "number" | "quantity":
-            return any(value.param == param for value in index.numbers)
+            return any(value.param in params for value in index.numbers)
         case "uri":
-            return any(value.param == param for value in index.uris)
+            return any(value.param in params for value in index.uris)
         case "id":
             return "id" in resource
         case _:
             return _updated(resource) is not None
 
 
+def _params(condition: Condition, resource: dict[str, Any]) -> tuple[str, ...]:
+    return asked_as(str(resource.get("resourceType")), condition.param)
+
+
 def _met(condition: Condition, resource: dict[str, Any], index: IndexValues) -> bool:
-    param, terms = condition.param, condition.values
+    params, terms = _params(condition, resource), condition.values
     match condition.kind:
         case "token":
-            return _any_token(terms, param, index)
+            return _any_token(terms, params, index)
         case "reference" if condition.modifier == "identifier":
-            return _any_token(terms, f"{param}:identifier", index)
+            return _any_token(terms, [f"{param}:identifier" for param in params], index)
         case "reference":
-            references = [value for value in index.references if value.param == param]
+            references = [value for value in index.references if value.param in params]
             return any(
                 reference_matches(term, value)
                 for term in terms
@@ -75,7 +80,7 @@ def _met(condition: Condition, resource: dict[str, Any], index: IndexValues) -> 
                 for value in references
             )
         case "string":
-            strings = [value.value for value in index.strings if value.param == param]
+            strings = [value.value for value in index.strings if value.param in params]
             return any(
                 string_matches(term, condition.modifier, text)
                 for term in terms
@@ -83,10 +88,10 @@ def _met(condition: Condition, resource: dict[str, Any], index: IndexValues) -> 
                 for text in strings
             )
         case "date":
-            spans = [(v.low, v.high) for v in index.dates if v.param == param]
+            spans = [(v.low, v.high) for v in index.dates if v.param in params]
             return _any_date(terms, spans)
         case "number" | "quantity":
-            numbers = [value for value in index.numbers if value.param == param]
+            numbers = [value for value in index.numbers if value.param in params]
             return any(
                 number_matches(term, value)
                 for term in terms
@@ -94,7 +99,7 @@ def _met(condition: Condition, resource: dict[str, Any], index: IndexValues) -> 
                 for value in numbers
             )
         case "uri":
-            uris = {value.value for value in index.uris if value.param == param}
+            uris = {value.value for value in index.uris if value.param in params}
             return any(isinstance(term, UriTerm) and term.value in uris for term in terms)
         case "id":
             ident = resource.get("id")
@@ -117,8 +122,8 @@ def _updated(resource: dict[str, Any]) -> tuple[datetime, datetime] | None:
     return low, low
 
 
-def _any_token(terms: Iterable[object], param: str, index: IndexValues) -> bool:
-    tokens = [value for value in index.tokens if value.param == param]
+def _any_token(terms: Iterable[object], params: Container[str], index: IndexValues) -> bool:
+    tokens = [value for value in index.tokens if value.param in params]
     return any(
         token_matches(term, value)
         for term in terms

@@ -27,6 +27,20 @@ INDEXED = frozenset(("token", "reference", "string", "date", "number", "quantity
 _COLUMNS = frozenset(("_id", "_lastUpdated"))
 
 
+COMBINED: Mapping[tuple[str, str], tuple[str, ...]] = MappingProxyType(
+    {
+        ("Observation", f"combo-{what}"): (what, f"component-{what}")
+        for what in ("code", "data-absent-reason", "value-concept", "value-quantity")
+    }
+)
+"""Parameters that are by definition the union of others: they are asked as those, not indexed."""
+
+
+def asked_as(type_name: str, param: str) -> tuple[str, ...]:
+    """The parameters under which the values of a parameter are indexed."""
+    return COMBINED.get((type_name, param)) or (param,)
+
+
 class Alternative(NamedTuple):
     """One operand of a parameter's union, for one resource type.
 

@@ -12,11 +12,11 @@ from typing import Literal
 
 from pater.fhir.definitions import TYPE_NUMBER, search_parameters
 from pater.fhir.search.index import MAIN_DATE
+from pater.fhir.search.parameters import asked_as
 from pater.fhir.search.query import Sort
 from pater.store.search.cursor import Position
 from pater.store.search.errors import not_supported
-from pater.store.search.sql import Args
-from pater.store.tokens import param_number
+from pater.store.search.sql import Args, side_params
 
 NEWEST_FIRST = (Sort("_lastUpdated", descending=True),)
 """The order of a search that asks for none."""
@@ -154,22 +154,31 @@ def _walk(type_: str, sort: Sort, args: Args, row: str) -> tuple[Key, str, str]:
     table, value = _TABLES[kind], _value(kind)
     which = _param(type_, sort, args, "k")
     better = ">" if sort.descending else "<"
+    several = len(asked_as(type_, sort.param)) > 1
     join = f" join {table} k on k.rid = {row}.rid and {which}"
     first = (
         f"not exists (select from {table} o where o.rid = k.rid and o.type = k.type"
-        f" and o.param = k.param and {_better(kind, better)})"
+        f" and {_better(kind, better, which.replace('k.', 'o.') if several else '')})"
     )
     absent = f"not exists (select from {table} k where k.rid = {row}.rid and {which})"
     key = Key(f"k.{value}", _CASTS[kind], sort.descending, nullable=False, join=join)
     return key, first, absent
 
 
-def _better(kind: str, sign: str) -> str:
-    """Row `o` comes before row `k` of the same resource; equal rows do not occur."""
+def _better(kind: str, sign: str, which: str) -> str:
+    """Row `o` comes before row `k` of the same resource; equal rows do not occur.
+
+    `which`: the condition of the rows of a parameter that is asked as several; "" for one.
+    """
     if kind == "string":
-        return f"o.value {sign} k.value"
+        return f"o.param = k.param and o.value {sign} k.value"
+    if which:
+        tie = "o.low = k.low and (o.high, o.param) < (k.high, k.param)"
+        return f"{which} and (o.low {sign} k.low or {tie})"
     unit = " and o.unit = 0" if kind in ("number", "quantity") else ""
-    return f"(o.low {sign} k.low or (o.low = k.low and o.high < k.high)){unit}"
+    return (
+        f"o.param = k.param and (o.low {sign} k.low or (o.low = k.low and o.high < k.high)){unit}"
+    )
 
 
 def _param(type_: str, sort: Sort, args: Args, alias: str) -> str:
@@ -177,7 +186,7 @@ def _param(type_: str, sort: Sort, args: Args, alias: str) -> str:
     unit = f" and {alias}.unit = 0" if _kind(type_, sort.param) in ("number", "quantity") else ""
     return (
         f"{alias}.type = {args.add(TYPE_NUMBER[type_], 'smallint')}"
-        f" and {alias}.param = {args.add(param_number(sort.param), 'int')}"
+        f" and {side_params(type_, sort.param, args, alias)}"
         f"{unit}"
     )
 

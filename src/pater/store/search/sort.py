@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 from pater.fhir.definitions import search_parameters
 from pater.fhir.search.index import normalise
+from pater.fhir.search.parameters import asked_as
 from pater.fhir.search.query import Sort
 from pater.fhir.search.values import IndexValues
 from pater.store.read import Stored
@@ -72,7 +73,9 @@ def _value(stored: Stored, index: IndexValues, key: Sort) -> SortValue:
     if key.param == "_lastUpdated":
         return stored.updated
     # All values of one parameter are of one kind, hence comparable with each other.
-    found: list[SortValue] = list(_values(index, key.param))
+    found: list[SortValue] = [
+        value for param in asked_as(stored.type, key.param) for value in _values(index, param)
+    ]
     choose = max if key.descending else min
     return choose(found, default=None)  # type: ignore[type-var]  # see above
 

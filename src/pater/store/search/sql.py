@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 
 from pater.fhir.definitions import TYPE_NUMBER
 from pater.fhir.search.index import MAIN_DATE, normalise
+from pater.fhir.search.parameters import asked_as
 from pater.fhir.search.query import (
     Condition,
     DateTerm,
@@ -99,7 +100,13 @@ def condition_sql(type_: str, condition: Condition, args: Args, row: str) -> str
 
 def condition_hashes(type_: str, condition: Condition) -> list[int]:
     """The tokens of which a resource must have one to meet a token, reference or uri condition."""
-    param = condition.param
+    hashes: list[int] = []
+    for param in asked_as(type_, condition.param):
+        hashes += _param_hashes(type_, param, condition)
+    return hashes
+
+
+def _param_hashes(type_: str, param: str, condition: Condition) -> list[int]:
     if condition.modifier == "identifier" and condition.kind == "reference":
         param += ":identifier"
     hashes: list[int] = []
@@ -247,8 +254,9 @@ def _missing(type_: str, condition: Condition, args: Args, row: str) -> str:
         side = args.alias()
         there = _exists(table, side, type_, condition.param, "true", args, row)
     else:
-        present = args.add([present_hash(type_, condition.param)], "bigint[]")
-        there = f"{row}.tokens @> {present}"
+        hashes = [present_hash(type_, param) for param in asked_as(type_, condition.param)]
+        sign = "@>" if len(hashes) == 1 else "&&"
+        there = f"{row}.tokens {sign} {args.add(hashes, 'bigint[]')}"
     return f"not ({there})" if wanted else there
 
 
@@ -258,8 +266,16 @@ def _exists(table: str, side: str, type_: str, param: str, test: str, args: Args
     return (
         f"exists (select from {table} {side} where {side}.rid = {row}.rid"
         f" and {side}.type = {args.add(TYPE_NUMBER[type_], 'smallint')}"
-        f" and {side}.param = {args.add(param_number(param), 'int')} and {test})"
+        f" and {side_params(type_, param, args, side)} and {test})"
     )
+
+
+def side_params(type_: str, param: str, args: Args, side: str) -> str:
+    """The condition of the rows of a side table that hold the values of a parameter."""
+    numbers = [param_number(each) for each in asked_as(type_, param)]
+    if len(numbers) == 1:
+        return f"{side}.param = {args.add(numbers[0], 'int')}"
+    return f"{side}.param = any({args.add(numbers, 'int[]')})"
 
 
 def storable(text: str) -> str:

@@ -1,0 +1,68 @@
+"""Histories of a type and of the system: for who may see everybody's data, or one's own record."""
+
+from __future__ import annotations
+
+from pater.access.caller import Caller
+from pater.access.policy import decide, group
+from pater.fhir.definitions import RESOURCE_TYPES
+from pater.records.changes import HistoryPage
+from pater.records.errors import Forbidden
+from pater.records.ports import DONE, Ports
+from pater.store import history as store
+from pater.store.history import Period, Place
+
+MAX_COUNT = 1000
+
+
+async def walk(
+    ports: Ports, caller: Caller, type: str, count: int, cursor: str | None, period: Period
+) -> HistoryPage:
+    """The versions of a type ("" = of all), newest first, and one journal entry a person shown.
+
+    A history names no patient. Who has to name one (see `access.binding`) therefore gets none, and
+    what belongs to nobody is shown only to whom everything is. Raises Forbidden.
+    """
+    interaction = "history-type" if type else "history-system"
+    wanted = (type,) if type else RESOURCE_TYPES
+    types: list[str] = []
+    persons: frozenset[int] | None = frozenset()
+    reason = refusal = ""
+    for each in wanted:
+        decision = decide(caller, "history", each, person=None)
+        search = decide(caller, "search", each, person=None)
+        whose = decision.persons if decision.persons is None else decision.persons - {0}
+        if not (decision.allowed and search.allowed):
+            refusal = refusal or (decision.reason if not decision.allowed else search.reason)
+        elif group(each) == "audit":
+            continue  # the journal has no versions
+        elif search.patient_bound or whose == frozenset():
+            refusal = "not-bound"
+        else:
+            types.append(each)
+            reason = reason or decision.reason
+            persons = None if persons is None or whose is None else persons | whose
+    if not types:
+        refusal = refusal or "not-bound"
+        await ports.refused(caller, "history", type, refusal, interaction=interaction)
+        raise Forbidden(refusal)
+    count = max(1, min(count, MAX_COUNT))
+    before = Place.of(cursor) if cursor else None
+    page, after = await store.walk(ports.db, types, persons, period, before, count)
+    shown = {each.person for each in page}
+    if not shown and persons is not None:
+        shown = set(persons)
+    names = await ports.names.of_all(ports.db, shown - {0}) if shown - {0} else {}
+    await ports.record(
+        ports.entry(
+            caller,
+            "history",
+            DONE,
+            reason,
+            person=person,
+            patient=names.get(person, ""),
+            type=type,
+            interaction=interaction,
+        )
+        for person in sorted(shown or {0})
+    )
+    return HistoryPage(page, after.text() if after else None)

@@ -1,0 +1,130 @@
+"""Histories: the versions of one resource, of a type, of everything; newest first."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from pater.fhir.definitions import TYPE_NUMBER
+from pater.store.database import Database
+from pater.store.read import COLUMNS, Stored, to_stored
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_FIRST = datetime(1, 1, 2, tzinfo=UTC)
+_LAST = datetime(9999, 12, 30, tzinfo=UTC)
+_MOST = 2**63 - 1
+_V = ", ".join(f"v.{column}" for column in COLUMNS.split(", "))
+
+
+@dataclass(frozen=True, slots=True)
+class Period:
+    """Versions written in [since, until) that were still current after `current_after`.
+
+    `_since` is `since`; `_at` [low, high) is `until` = high and `current_after` = low.
+    """
+
+    since: datetime = _FIRST
+    until: datetime = _LAST
+    current_after: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Place:
+    """Where a page ended: no two versions have the same time and row number."""
+
+    updated: datetime
+    rid: int
+
+    def text(self) -> str:
+        """As a cursor: microseconds since 1970 and the row number."""
+        return f"{(self.updated - _EPOCH) // timedelta(microseconds=1)}.{self.rid}"
+
+    @staticmethod
+    def of(text: str) -> Place | None:
+        """The place that `text` gave; None for another text."""
+        time, dot, rid = text.partition(".")
+        good = all(part.isascii() and part.isdigit() and len(part) < 19 for part in (time, rid))
+        if not dot or not good:
+            return None
+        try:
+            return Place(_EPOCH + timedelta(microseconds=int(time)), int(rid))
+        except OverflowError:
+            return None
+
+
+# A version was superseded when the next one was written. All arguments are always there, so that
+# each shape of a history is one prepared statement.
+_KEPT = """
+ v.updated >= $1 and v.updated < $2
+ and ($3::timestamptz is null or not (
+   exists (select from resource n where n.type = v.type and n.id = v.id
+           and n.version > v.version and n.updated <= $3)
+   or exists (select from history n where n.type = v.type and n.id = v.id
+              and n.version = v.version + 1 and n.updated <= $3)))
+"""
+_PAGE = """
+ and (v.updated, v.rid) < ($4, $5) order by v.updated desc, v.rid desc limit $6
+"""
+_PARTS = (
+    f"select {_V}, v.rid from resource v where not v.deleted",  # noqa: S608 constants
+    f"select {_V}, v.rid from resource v where v.deleted",  # noqa: S608 constants
+    f"select {_V}, v.rid from history v where true",  # noqa: S608 constants
+)
+
+
+def _sql(only: str) -> str:
+    """Each part in its own index order, then the newest of all parts."""
+    parts = " union all ".join(f"({part} and {only} and {_KEPT}{_PAGE})" for part in _PARTS)
+    return f"select * from ({parts}) v"  # noqa: S608 constants
+
+
+_EVERYBODY = (
+    "select v.* from unnest($7::smallint[]) as t(type) cross join lateral"  # noqa: S608 constants
+    f" ({_sql('v.type = t.type')}) v order by v.updated desc, v.rid desc limit $6"
+)
+_PERSONS = (
+    f"{_sql('v.person = any($8::bigint[]) and v.type = any($7::smallint[])')}"
+    " order by v.updated desc, v.rid desc limit $6"
+)
+_ONE = f"{_sql('v.type = $7 and v.id = $8')} order by v.updated desc, v.rid desc limit $6"
+
+
+async def walk(
+    db: Database,
+    types: Iterable[str],
+    persons: frozenset[int] | None,
+    period: Period,
+    before: Place | None,
+    count: int,
+) -> tuple[list[Stored], Place | None]:
+    """Up to `count` versions of the types, of these persons (None = everybody), before a place.
+
+    Gives the place of the next page, None at the end. Versions written meanwhile come before the
+    first page, so they do not disturb the walk.
+    """
+    numbers = sorted(TYPE_NUMBER[each] for each in types)
+    if persons is None:
+        return await _page(db, _EVERYBODY, period, before, count, numbers)
+    return await _page(db, _PERSONS, period, before, count, numbers, sorted(persons))
+
+
+async def of_one(
+    db: Database, type_name: str, id: str, period: Period, before: Place | None, count: int
+) -> tuple[list[Stored], Place | None]:
+    """Up to `count` versions of one resource within a period; as `walk`."""
+    return await _page(db, _ONE, period, before, count, TYPE_NUMBER[type_name], id)
+
+
+async def _page(
+    db: Database, sql: str, period: Period, before: Place | None, count: int, *args: Any
+) -> tuple[list[Stored], Place | None]:
+    place = before or Place(_LAST, _MOST)
+    rows: Sequence[Any] = await db.fetch(
+        sql, max(period.since, _FIRST), min(period.until, _LAST), period.current_after,
+        place.updated, place.rid, count + 1, *args,
+    )  # fmt: skip
+    page = await to_stored(db, rows[:count])
+    more = len(rows) > count
+    return page, Place(rows[count - 1]["updated"], rows[count - 1]["rid"]) if more else None
