@@ -15,6 +15,7 @@ from pypdf import PdfReader
 
 from pater.domains.exchange.demo import demo_region
 from tests.chromium import Complaints, faults
+from tests.system.conftest import scratch
 from tests.system.running import Running
 
 pytestmark = pytest.mark.browser
@@ -182,3 +183,25 @@ async def test_what_a_hospital_sent_is_a_chart_with_its_data(reader: Reader) -> 
     await reader.clean()
     await reader.language("en")
     await reader.clean()
+
+
+@pytest.mark.parametrize("lang", ["cs", "en"])
+async def test_who_has_no_record_yet_sees_empty_pages_and_no_errors(
+    chromium: Browser, lang: str
+) -> None:
+    with scratch() as folder:
+        running = Running(folder / "data", "--empty").start()
+        context = await chromium.new_context(locale="cs-CZ")
+        try:
+            reader = Reader(await context.new_page(), running)
+            await reader.log_in("patient")
+            for path in ("/patient", "/patient/access"):
+                answer = await reader.page.goto(f"{running.url}{path}")
+                assert answer is not None
+                assert answer.status == 200
+                await reader.language(lang)
+                assert await reader.page.locator(".empty").count() == 1
+                await reader.clean()
+        finally:
+            await context.close()
+            running.stop()

@@ -35,10 +35,12 @@ def routes(context: PageContext, services: Services) -> Sequence[BaseRoute]:
     @context.require("patient")
     async def timeline(request: Request) -> Response:
         caller = context.caller_of(request)
-        async with answers():
-            items = await documents_of(
-                services, caller, caller.patient or "", language_of(context, request)
-            )
+        items = []
+        if caller.patient:  # an account that is tied to nobody yet has an empty record
+            async with answers():
+                items = await documents_of(
+                    services, caller, caller.patient, language_of(context, request)
+                )
         return context.render(
             request, "exchange/patient_timeline.html", years=by_year(items), count=len(items)
         )
@@ -82,15 +84,18 @@ def routes(context: PageContext, services: Services) -> Sequence[BaseRoute]:
         query = request.query_params
         since, until = _day(query.get("since", "")), _day(query.get("until", ""))
         before = query.get("before", "")
-        async with answers():
-            rows = await services.gate.journal(
-                caller,
-                person=caller.person,
-                since=_start(since),
-                until=_end(until),
-                count=PAGE + 1,
-                before=_position(before),
-            )
+        position = _position(before)
+        rows = []
+        if caller.person:
+            async with answers():
+                rows = await services.gate.journal(
+                    caller,
+                    person=caller.person,
+                    since=_start(since),
+                    until=_end(until),
+                    count=PAGE + 1,
+                    before=position,
+                )
         lang = language_of(context, request)
         lines = looks(rows[:PAGE], caller.id)
         more = rows[PAGE - 1] if len(rows) > PAGE else None
