@@ -76,6 +76,11 @@ async def test_a_wrong_form_is_accessible_and_names_its_fields(visit: Visit) -> 
     assert await faults(page) == []
 
 
+async def focus_on(page: Page, identity: str) -> None:
+    """Wait until the page has given a field the focus: it does so a frame after it loaded."""
+    await page.wait_for_function("id => document.activeElement.id === id", arg=identity)
+
+
 async def test_login_needs_nothing_but_a_keyboard(visit: Visit) -> None:
     page = await visit.open("/")
     await page.keyboard.press("Tab")
@@ -86,11 +91,13 @@ async def test_login_needs_nothing_but_a_keyboard(visit: Visit) -> None:
     assert await page.evaluate("document.activeElement.getAttribute('href')") == "/patient"
     await page.keyboard.press("Enter")
     await page.wait_for_url("**/login?**")
-    await page.keyboard.type("patient")  # the first field has the focus
+    await focus_on(page, "field-login")
+    await page.keyboard.type("patient")
     await page.keyboard.press("Tab")
     await page.keyboard.type(PASSWORD)
     await page.keyboard.press("Enter")
     await page.wait_for_url("**/login/code")
+    await focus_on(page, "field-code")
     await page.keyboard.type(CODE)
     await page.keyboard.press("Enter")
     await page.wait_for_url("**/patient")
