@@ -83,6 +83,11 @@ class House:
     domains: tuple[Domain, ...]
 
 
+def built_in(services: Services) -> dict[str, Parts]:
+    """What the rooms of `rest` add to the API, in the same shape as a domain's parts."""
+    return {}
+
+
 @asynccontextmanager
 async def open_house(
     settings: Settings, dsn: str, domains: tuple[Domain, ...] = DOMAINS
@@ -112,7 +117,7 @@ async def open_house(
             random=random,
             new_id=new_id,
         )
-        parts = {d.name: d.build(services) for d in domains}
+        parts = {d.name: d.build(services) for d in domains} | built_in(services)
         yield House(settings, keys, db, committer, gate, register, services, parts, domains)
 
 
@@ -193,6 +198,7 @@ def build(house: House, demo_accounts: DemoAccounts | None = None) -> Starlette:
                 tokens=tokens,
                 journal=house.committer.journal_only,
             ),
+            *[route for parts in house.parts.values() for route in parts.routes],
             # a batch is posted to the base itself, with or without a slash at its end
             Route("/fhir", _AtBase(rest), methods=None),
             Mount("/fhir", rest),

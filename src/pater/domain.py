@@ -59,11 +59,12 @@ class OperationRequest:
     parameters: Sequence[tuple[str, str]]
     resource: dict[str, Any] | None
     raw: bytes
+    headers: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))  # lower case
 
 
 @dataclass(frozen=True, slots=True)
 class Operation:
-    """One operation of a domain: `name` without `$`, the types it stands at ("" = the system).
+    """One operation: `name` without `$`, the types it stands at ("" = the system, "*" = each).
 
     `instance` says whether it stands at `/Type/id/$name` instead of `/Type/$name`.
     """
@@ -127,11 +128,12 @@ class Domain:
 
 @dataclass(frozen=True, slots=True)
 class Parts:
-    """The working parts of a domain."""
+    """The working parts of a domain, or of a room of `rest`."""
 
     creates: Mapping[str, CreateHandler] = field(default_factory=lambda: MappingProxyType({}))
     checks: Mapping[str, Check] = field(default_factory=lambda: MappingProxyType({}))
     operations: Sequence[Operation] = ()
     listeners: Sequence[Listener] = ()
+    routes: Sequence[BaseRoute] = ()  # addresses outside the FHIR dispatcher, before it
     # given the page context of the web shell, the domain's pages
     pages: Callable[[Any], Sequence[BaseRoute]] | None = None

@@ -277,15 +277,18 @@ class _FhirApp:
                     *everything.posted(do.parse_body(await self._json(call))),
                 ]
             return await everything.everything(self._api, caller, id_, parameters)
-        operation: Operation | None = self._api.operations.get((name[1:], type_, bool(id_)))
+        operations, place = self._api.operations, bool(id_)
+        operation: Operation | None = operations.get((name[1:], type_, place))
+        if operation is None and type_:
+            operation = operations.get((name[1:], "*", place))
         if operation is None:
             raise HttpError(404, "not-supported", "there is no such operation here")
         call.allow(*sorted(operation.methods))
         raw, resource = b"", None
-        if call.method == "POST":
+        if call.method == "POST" and call.headers.get("content-length") != "0":
             raw = await self._json(call)
-            resource = do.parse_body(raw)
-        request = OperationRequest(call.method, type_, id_, parameters, resource, raw)
+            resource = do.parse_body(raw) if raw.strip() else None
+        request = OperationRequest(call.method, type_, id_, parameters, resource, raw, call.headers)
         return do.answered(await operation.run(caller, request))
 
     async def _json(self, call: _Call) -> bytes:

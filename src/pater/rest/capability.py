@@ -123,7 +123,7 @@ def _operations(api: Api, type: str) -> dict[str, Any]:
     found += [
         {"name": operation.name, "definition": operation.definition}
         for (_, place, _), operation in api.operations.items()
-        if place == type and operation.definition
+        if operation.definition and (place == type or (type and place == "*"))
     ]
     return {"operation": found} if found else {}
 
