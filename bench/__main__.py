@@ -5,14 +5,23 @@ from __future__ import annotations
 import argparse
 import sys
 from pathlib import Path
+from typing import Any
 
 import orjson
 
+from bench import size
+from bench.bulk import Bulk, bulk, told
+from bench.consistency import check
+from bench.consistency import told as consistency
 from bench.measure import BenchError, Options, run
 from bench.peer import peer
 from bench.profiling import WORKLOADS, profile
 from bench.report import report
 from bench.server import ServerError
+from bench.terminology import Terminology, terminology
+from bench.terminology import told as terminology_told
+from bench.validation import told as validation_told
+from bench.validation import validation
 
 _RESULTS = Path(__file__).resolve().parent / "results"
 
@@ -30,12 +39,33 @@ def _options() -> argparse.ArgumentParser:
     one.add_argument("workload", choices=WORKLOADS)
     one.add_argument("--seconds", dest="profile_seconds", type=float, default=10)
     one.add_argument("--lines", type=int, default=30, help="of each list")
+    for name in ("import", "export"):
+        three = commands.add_parser(name, help=f"bulk {name} of a made-up population")
+        three.add_argument("--resources", type=int, default=100_000)
+        three.add_argument("--trust", action="store_true", help="import without validation")
+    four = commands.add_parser("size", help="reads and searches at two sizes")
+    four.add_argument("--resources", dest="large", type=int, default=5_000_000)
+    four.add_argument("--small", type=int, default=100_000)
+    four.add_argument("--out", dest="size_out", type=Path, default=_RESULTS / "latest-size.json")
+    commands.add_parser("validation", help="base R4, invariants and profiles beside jsonschema-rs")
+    five = commands.add_parser("terminology", help="a code system of 350,000 concepts")
+    five.add_argument("--concepts", type=int, default=350_000)
+    four = commands.add_parser("consistency", help="clients, kills, and a checker of histories")
+    four.add_argument("--minutes", type=float, default=10)
+    four.add_argument("--seed", type=int, default=1)
     two = commands.add_parser("peer", help="run a peerbench harness against an empty server")
     two.add_argument("--harness", type=Path, required=True, help="folder with package peerbench")
     two.add_argument("--out", dest="peer_out", type=Path, default=_RESULTS / "latest-peer.json")
     two.add_argument("--set", action="append", default=[], metavar="OPTION=JSON")
     two.add_argument("--skip", action="append", default=[], metavar="REGEX")
+    two.add_argument("--hapi", type=Path, help="WAR of a HAPI FHIR server for the same run")
+    two.add_argument("--workers", type=int, default=1, help="server processes of ours")
     return parser
+
+
+def _keep(result: dict[str, Any], path: Path) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(orjson.dumps(result, option=orjson.OPT_INDENT_2) + b"\n")
 
 
 def main() -> int:
@@ -45,8 +75,39 @@ def main() -> int:
         if asked.command == "profile":
             print(profile(asked.workload, asked.profile_seconds, asked.lines))
             return 0
+        if asked.command in ("import", "export"):
+            found = bulk(Bulk(asked.resources, asked.trust, asked.command == "export"))
+            _keep(found, _RESULTS / f"latest-{asked.command}.json")
+            print(told(found))
+            return 0
+        if asked.command == "size":
+            found = size.size(size.Size(asked.small, asked.large))
+            _keep(found, asked.size_out)
+            print(size.told(found))
+            return 0
+        if asked.command == "validation":
+            timed = validation()
+            _keep(timed, _RESULTS / "latest-validation.json")
+            print(validation_told(timed))
+            return 0
+        if asked.command == "terminology":
+            found = terminology(Terminology(asked.concepts))
+            _keep(found, _RESULTS / "latest-terminology.json")
+            print(terminology_told(found))
+            return 0
+        if asked.command == "consistency":
+            verdict = check(asked.minutes, asked.seed)
+            print(consistency(verdict))
+            return 1 if verdict.wrong else 0
         if asked.command == "peer":
-            return peer(asked.harness, asked.peer_out, asked.set, asked.skip)
+            return peer(
+                asked.harness,
+                asked.peer_out,
+                asked.set,
+                asked.skip,
+                hapi=asked.hapi,
+                workers=asked.workers,
+            )
         result = run(
             Options(
                 seconds=asked.seconds,
@@ -59,8 +120,7 @@ def main() -> int:
     except (BenchError, ServerError) as error:
         print(f"✗ {error}", file=sys.stderr)
         return 1
-    asked.out.parent.mkdir(parents=True, exist_ok=True)
-    asked.out.write_bytes(orjson.dumps(result, option=orjson.OPT_INDENT_2) + b"\n")
+    _keep(result, asked.out)
     print(report(result))
     return 0
 

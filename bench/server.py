@@ -34,15 +34,16 @@ def free_port() -> int:
 class Server:
     """`pater demo --empty` as a child process, for the length of a `with` block."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, workers: int = 1) -> None:
         # The database runs as another user when we are root: it must be able to enter.
         self.folder = Path(tempfile.mkdtemp(prefix="pater-bench-"))
         self.folder.chmod(0o755)
         self.port = free_port()
-        self._environment = {
+        self.environment = {
             **os.environ,
             "PATER_DATA": str(self.folder / "data"),
             "PATER_PORT": str(self.port),
+            "PATER_WORKERS": str(workers),
         }
         self._log = self.folder / "log"
         self._process: subprocess.Popen[bytes] | None = None
@@ -78,7 +79,7 @@ class Server:
         with self._log.open("ab") as log:
             self._process = subprocess.Popen(
                 [_PATER, "demo", "--empty", "--port", str(self.port)],
-                env=self._environment,
+                env=self.environment,
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=subprocess.STDOUT,
@@ -118,7 +119,7 @@ class Server:
         """A bearer token of a demonstration client."""
         done = subprocess.run(
             [_PATER, "token", name],
-            env=self._environment,
+            env=self.environment,
             capture_output=True,
             text=True,
             timeout=60,

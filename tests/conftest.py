@@ -71,13 +71,13 @@ def postgres() -> Iterator[EmbeddedPostgres]:
     folder = Path(tempfile.mkdtemp(prefix="pt-"))
     folder.chmod(0o755)
     server = EmbeddedPostgres(folder / "data")
-    shipped = embedded._settings
+    shipped = embedded.server_settings
 
     def hasty(run_dir: Path) -> dict[str, str]:
         return {**shipped(run_dir), "fsync": "off", "shared_buffers": "128MB"}
 
     try:
-        with patch.object(embedded, "_settings", hasty):
+        with patch.object(embedded, "server_settings", hasty):
             server.start()
         yield server
     finally:

@@ -47,6 +47,13 @@ def r4_examples() -> dict[str, bytes]:
     return dict(sorted(_members("r4-examples.tgz").items()))
 
 
+def synthea() -> list[bytes]:
+    """Transaction Bundles of synthetic records, their hospitals and practitioners first."""
+    found = _members("synthea.tgz")
+    shared_ones = ("hospital", "practitioner")
+    return [found[name] for name in sorted(found, key=lambda n: (not n.startswith(shared_ones), n))]
+
+
 def discharge_reports() -> dict[str, bytes]:
     """The Czech and European discharge reports and ten of the synthetic ones."""
     chosen = documents("cz-hdr", "eu-hdr")

@@ -44,5 +44,22 @@ if ! fresh ".venv/.$want" "$key"; then
 fi
 
 .venv/bin/python tools/build_assets.py
-[ "$want" = dev ] && tools/browser.sh
+if [ "$want" = dev ]; then
+  # Wheels for Linux on x86-64 only: elsewhere the tests that want it are skipped.
+  key=$(digest requirements-fuzz.lock)
+  if [ "$(uname -sm)" = "Linux x86_64" ] && ! fresh .venv/.fuzz "$key"; then
+    say "Coverage-guided fuzzing (requirements-fuzz.lock)"
+    if .venv/bin/uv pip install -q --python .venv/bin/python --only-binary :all: \
+      --require-hashes -r requirements-fuzz.lock; then
+      echo "$key" >.venv/.fuzz
+    fi
+  fi
+  key=$(digest tests/clients/node/package-lock.json)
+  if ! fresh tests/clients/node/node_modules/.stamp "$key"; then
+    say "Other people's FHIR clients for Node.js (tests/clients/node)"
+    npm ci --prefix tests/clients/node --ignore-scripts --no-audit --no-fund --omit=optional --omit=peer
+    echo "$key" >tests/clients/node/node_modules/.stamp
+  fi
+  tools/browser.sh
+fi
 exit 0

@@ -12,33 +12,46 @@ from random import SystemRandom
 from uuid import uuid4
 
 from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
-from starlette.routing import Mount, Route
+from starlette.routing import BaseRoute, Mount, Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 import pater
 import pater.access
 import pater.registers
 import pater.store
+import pater.terminology
 from pater.access import routes as access_routes
 from pater.access.tokens import Tokens
 from pater.domain import Domain, Listener, Parts, Services
 from pater.domains.exchange import domain as exchange
+from pater.fhir.definitions import TYPE_NUMBER
+from pater.fhir.issues import Issue
 from pater.records.gate import Gate
 from pater.registers.patients import PatientRegister
+from pater.rest import bulk, search_index, subscriptions, terminology
 from pater.rest.app import fhir_app
 from pater.rest.config import RestConfig
+from pater.rest.cors import with_origins
+from pater.rest.later import KIND as LATER
+from pater.rest.later import Later
+from pater.rest.profiles import StoredProfiles
+from pater.rest.responses import outcome
 from pater.settings import Settings
 from pater.store.database import Database
 from pater.store.feed import run_listener
+from pater.store.files import Files
 from pater.store.migrate import Migrations, migrate
+from pater.store.workers import Workers
 from pater.store.write import Committer
 from pater.trust.keys import Keys
 from pater.web.app import DomainFolders, WebConfig, web_app
 from pater.web.logins import AccountLogins
 from pater.web.pages import DemoAccount
 from pater.web.portals import PORTALS, furnished
+from pater.web.problems import problem
 
 DemoAccounts = Callable[[], Awaitable[Sequence[DemoAccount]]]
 DOMAINS: tuple[Domain, ...] = (exchange,)
@@ -58,8 +71,10 @@ def rooms(domains: Sequence[Domain] = DOMAINS) -> list[Migrations]:
     """The migrations of every room that keeps tables, lower floors first."""
     kept = [
         Migrations("store", _folder(pater.store)),
+        Migrations("terminology", _folder(pater.terminology)),
         Migrations("access", _folder(pater.access)),
         Migrations("registers", _folder(pater.registers)),
+        Migrations("subscriptions", subscriptions.MIGRATIONS),
     ]
     return kept + [Migrations(d.name, d.migrations) for d in domains if d.migrations]
 
@@ -81,11 +96,17 @@ class House:
     services: Services
     parts: dict[str, Parts]
     domains: tuple[Domain, ...]
+    later: Later
+    profiles: StoredProfiles
 
 
 def built_in(services: Services) -> dict[str, Parts]:
     """What the rooms of `rest` add to the API, in the same shape as a domain's parts."""
-    return {}
+    return {
+        "search": search_index.parts(services),
+        "bulk": bulk.parts(services),
+        "terminology": terminology.parts(services),
+    }
 
 
 @asynccontextmanager
@@ -95,9 +116,10 @@ async def open_house(
     """Connects, migrates and builds every floor; closes the connections at the end."""
     keys = Keys.load_or_create(settings.data / "keys")
     async with AsyncExitStack() as stack:
-        db = await Database.open(dsn)
+        db = await Database.open(dsn, max_size=max(2, min(10, 28 // settings.workers)))
         stack.push_async_callback(db.close)
         await migrate(db, rooms(domains))
+        await stack.enter_async_context(search_index.kept_up(db))
         committer = Committer(db, now)
         await committer.start()
         stack.push_async_callback(committer.stop)
@@ -107,6 +129,7 @@ async def open_house(
         register = PatientRegister(
             db, next_person=committer.next_person, random=random, clock=now, new_id=new_id
         )
+        profiles = StoredProfiles(db, now, gate.terms)
         services = Services(
             gate=gate,
             db=db,
@@ -116,9 +139,32 @@ async def open_house(
             clock=now,
             random=random,
             new_id=new_id,
+            verify=Tokens(keys, settings.base_url, now).verify,
+            files=Files(settings.data / "files"),
+            import_origins=tuple(settings.import_origins.split()),
+            conforming=profiles.declared,
         )
         parts = {d.name: d.build(services) for d in domains} | built_in(services)
-        yield House(settings, keys, db, committer, gate, register, services, parts, domains)
+        parts["subscriptions"] = subscriptions.parts(
+            services,
+            keys,
+            rules=subscriptions.Rules(
+                subscriptions.networks(settings.hook_networks), http=settings.demo
+            ),
+            mail=subscriptions.Mail(
+                settings.mail_host,
+                settings.mail_port,
+                settings.mail_tls,
+                settings.mail_user,
+                settings.mail_password,
+                settings.mail_sender,
+            ),
+        )
+        later = Later(db, services.files, fhir_url)
+        parts["later"] = Parts(jobs={LATER: later.work})
+        yield House(
+            settings, keys, db, committer, gate, register, services, parts, domains, later, profiles
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,14 +177,36 @@ class _AtBase:
         await self.app({**scope, "path": "/", "root_path": ""}, receive, send)
 
 
-def build(house: House, demo_accounts: DemoAccounts | None = None) -> Starlette:
-    """The ASGI application of an open house: API, authorisation, pages, health.
+class _Front:
+    """Hands requests for resources straight to the API.
 
-    `demo_accounts` tells the first page whom a demonstration offers to log in as.
+    The router would look at every other route first, and unwrap nothing: the API answers its own
+    errors. Where somebody else has a route under the same first word, the router decides.
     """
+
+    def __init__(self, rest: ASGIApp, everything: ASGIApp, routes: Sequence[BaseRoute]) -> None:
+        self._rest = rest
+        self._everything = everything
+        paths = [str(getattr(route, "path", "")) for route in routes]
+        taken = {path.split("/")[2] for path in paths if path.startswith("/fhir/")}
+        free = not any("{" in word for word in taken) and "/{" not in {path[:2] for path in paths}
+        self._types = frozenset(TYPE_NUMBER) - taken if free else frozenset()
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        path: str = scope.get("path", "")
+        if path.startswith("/fhir/") and scope["type"] == "http" and not scope.get("root_path"):
+            word = path[6:].partition("/")[0]
+            if word in self._types:
+                await self._rest({**scope, "root_path": "/fhir"}, receive, send)
+                return
+        await self._everything(scope, receive, send)
+
+
+def api_of(house: House) -> ASGIApp:
+    """The FHIR API of an open house."""
     settings = house.settings
     tokens = Tokens(house.keys, settings.base_url, now)
-    rest = fhir_app(
+    return fhir_app(
         house.gate,
         tokens,
         list(house.parts.values()),
@@ -150,9 +218,22 @@ def build(house: House, demo_accounts: DemoAccounts | None = None) -> Starlette:
             version=pater.__version__,
             token_url=settings.base_url + "/oauth/token",
             patient_claims=house.register.claims_of,
+            cors=bool(settings.cors_origins.split()),
             link_key=house.keys.derived("links"),
+            later=house.later,
+            profiles=house.profiles,
         ),
     )
+
+
+def build(house: House, demo_accounts: DemoAccounts | None = None) -> ASGIApp:
+    """The ASGI application of an open house: API, authorisation, pages, health.
+
+    `demo_accounts` tells the first page whom a demonstration offers to log in as.
+    """
+    settings = house.settings
+    tokens = Tokens(house.keys, settings.base_url, now)
+    rest = api_of(house)
 
     async def health(_: Request) -> Response:
         return JSONResponse({"status": "up"})
@@ -185,7 +266,8 @@ def build(house: House, demo_accounts: DemoAccounts | None = None) -> Starlette:
             demo_accounts=demo_accounts,
         )
     )
-    return Starlette(
+    added = [route for parts in house.parts.values() for route in parts.routes]
+    everything = Starlette(
         routes=[
             Route("/health/live", health),
             Route("/health/ready", ready),
@@ -198,23 +280,64 @@ def build(house: House, demo_accounts: DemoAccounts | None = None) -> Starlette:
                 tokens=tokens,
                 journal=house.committer.journal_only,
             ),
-            *[route for parts in house.parts.values() for route in parts.routes],
+            *added,
             # a batch is posted to the base itself, with or without a slash at its end
             Route("/fhir", _AtBase(rest), methods=None),
             Mount("/fhir", rest),
             Mount("/", pages),
-        ]
+        ],
+        exception_handlers={HTTPException: _problem, Exception: _problem},
     )
+    front = _Front(rest, everything, added)
+    return with_origins(front, frozenset(settings.cors_origins.split()))
+
+
+async def _problem(request: Request, error: Exception) -> Response:
+    """What none of the applications answered, in the way of the one that was asked."""
+    status = error.status_code if isinstance(error, HTTPException) else 500
+    headers = dict(error.headers or {}) if isinstance(error, HTTPException) else {}
+    if request.url.path.startswith("/fhir"):
+        code = "not-found" if status == 404 else "exception" if status == 500 else "not-supported"
+        body = outcome([Issue("error", code, "", "this address does not do that")])
+        answer = Response(body, status, media_type="application/fhir+json")
+    else:
+        answer = problem(status)
+    answer.headers.update(headers)
+    return answer
 
 
 @asynccontextmanager
-async def listeners(house: House) -> AsyncIterator[None]:
-    """Runs every domain's listeners until the end."""
+async def listeners(house: House, *, chores: bool = True) -> AsyncIterator[None]:
+    """Runs background tasks until the end; with `chores` the listeners too, as one process does."""
     stop = asyncio.Event()
-    found: list[Listener] = [one for parts in house.parts.values() for one in parts.listeners]
+    found: list[Listener] = []
+    if chores:
+        found = [one for parts in house.parts.values() for one in parts.listeners]
     async with asyncio.TaskGroup() as group:
         for one in found:
             group.create_task(run_listener(house.db, one.name, one.handle, stop=stop))
+        for parts in house.parts.values():
+            for task in parts.tasks:
+                group.create_task(_until(task, stop))
+        try:
+            yield
+        finally:
+            stop.set()
+
+
+async def _until(task: Callable[[asyncio.Event], Awaitable[None]], stop: asyncio.Event) -> None:
+    await task(stop)
+
+
+@asynccontextmanager
+async def workers(house: House) -> AsyncIterator[None]:
+    """Runs the jobs of every room and domain until the end; any number of processes may."""
+    if house.later.perform is None:
+        api_of(house)  # which answers the requests that are among the jobs
+    stop = asyncio.Event()
+    handlers = {kind: run for parts in house.parts.values() for kind, run in parts.jobs.items()}
+    async with asyncio.TaskGroup() as group:
+        group.create_task(Workers(house.db, handlers).run(stop))
         try:
             yield
         finally:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -17,13 +18,18 @@ from pater.fhir.issues import Issue
 from pater.records.gate import Gate
 from pater.store.database import Database
 from pater.store.feed import FeedEvent
+from pater.store.files import Files
+from pater.store.jobs import Handler, Job
 
 __all__ = [
     "Answer",
     "Check",
+    "Conforming",
     "CreateHandler",
     "Domain",
     "FeedEvent",
+    "Handler",
+    "Job",
     "Listener",
     "NavEntry",
     "Operation",
@@ -44,6 +50,9 @@ class Answer:
 
 # what `$validate` reports of a resource beside the rules of R4
 Check = Callable[[dict[str, Any]], Sequence[Issue]]
+
+# what of a resource, and of what is kept in it, does not conform to the profiles it declares
+Conforming = Callable[[dict[str, Any]], Awaitable[Sequence[Issue]]]
 
 # (caller, parsed resource, bytes as received, Prefer return value) -> answer; None = not for me
 CreateHandler = Callable[[Caller, dict[str, Any], bytes, str], Awaitable[Answer | None]]
@@ -106,6 +115,10 @@ class Services:
     clock: Callable[[], datetime]
     random: Random
     new_id: Callable[[], str]
+    verify: Callable[[str], Caller]  # a bearer token's caller; raises access.tokens.TokenError
+    files: Files  # what is kept beside the database: exports, uploads
+    import_origins: tuple[str, ...] = ()  # https://host[:port] from which imports may fetch
+    conforming: Conforming | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,7 +146,17 @@ class Parts:
     creates: Mapping[str, CreateHandler] = field(default_factory=lambda: MappingProxyType({}))
     checks: Mapping[str, Check] = field(default_factory=lambda: MappingProxyType({}))
     operations: Sequence[Operation] = ()
+    # what GET /metadata?mode=… answers for a mode, anew each time
+    metadata: Mapping[str, Callable[[], Awaitable[bytes]]] = field(
+        default_factory=lambda: MappingProxyType({})
+    )
     listeners: Sequence[Listener] = ()
+    # kind of job -> what does it; a kind has one handler (see store.jobs)
+    jobs: Mapping[str, Handler] = field(default_factory=lambda: MappingProxyType({}))
     routes: Sequence[BaseRoute] = ()  # addresses outside the FHIR dispatcher, before it
+    # what the CapabilityStatement says more of a type ("" = of the whole API)
+    described: Mapping[str, Mapping[str, Any]] = field(default_factory=lambda: MappingProxyType({}))
+    # what goes on in the background of every process until its event is set
+    tasks: Sequence[Callable[[asyncio.Event], Awaitable[None]]] = ()
     # given the page context of the web shell, the domain's pages
     pages: Callable[[Any], Sequence[BaseRoute]] | None = None

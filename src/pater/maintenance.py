@@ -14,13 +14,18 @@ import structlog
 from pater.access.sessions import purge_sessions
 from pater.app import House, now
 from pater.fhir.definitions import RESOURCE_TYPES
+from pater.rest.subscriptions import purge_events
+from pater.store.codes import fill as fill_codes
 from pater.store.dictionaries import train
+from pater.store.jobs import known, purge
 from pater.store.migrate import ensure_partitions
 
 EVERY: Final = 600.0  # seconds
 FIRST: Final = 60.0
 # With fewer stored bodies a dictionary saves little; see docs/decisions/0004.
 ENOUGH: Final = 1_000
+# An upload is written for a while before there is a job for it.
+FORGOTTEN: Final = 3600.0  # seconds
 _log = structlog.get_logger("pater.maintenance")
 
 # Types with many bodies and no dictionary yet; the planner's own estimate, no counting.
@@ -36,9 +41,25 @@ async def maintain(house: House) -> None:
     """Does everything once."""
     await ensure_partitions(house.db)
     await purge_sessions(house.db, now)
+    await purge(house.db)
+    await sweep(house)
+    await purge_events(house.db, now())
+    await fill_codes(house.db)
     numbers = list(range(len(RESOURCE_TYPES)))
     for row in await house.db.fetch(_UNTRAINED, numbers, ENOUGH):
         await train(house.db, RESOURCE_TYPES[row["type"]], now())
+
+
+async def sweep(house: House) -> None:
+    """Removes the files of jobs that are no more."""
+    files = house.services.files
+    old = [each for each in files.folders() if files.age(each) > FORGOTTEN]
+    for first in range(0, len(old), ENOUGH):
+        some = old[first : first + ENOUGH]
+        kept = await known(house.db, some)
+        for each in some:
+            if each not in kept:
+                await asyncio.to_thread(files.remove, each)
 
 
 async def keep_up(house: House, stop: asyncio.Event) -> None:

@@ -10,7 +10,7 @@ import signal
 import socket
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -22,8 +22,9 @@ import uvloop
 from asyncpg import InterfaceError, PostgresError
 from starlette.types import ASGIApp
 
-from pater.app import House, build, listeners, open_house, rooms
+from pater.app import House, build, listeners, open_house, rooms, workers
 from pater.maintenance import keep_up
+from pater.processes import Processes
 from pater.settings import Settings
 from pater.store.database import Database
 from pater.store.embedded import EmbeddedPostgres
@@ -147,7 +148,18 @@ def run(settings: Settings, extras: Extras | None = None) -> None:
     configure_logging(settings.log_level)
     make_data_folder(settings)
     with database(settings) as dsn:
-        uvloop.run(_serve(settings, dsn, extras))
+        if settings.workers == 1:
+            uvloop.run(_serve(settings, dsn, extras))
+            return
+        uvloop.run(_prepare(settings, dsn, extras))
+
+        def serve(number: int, alive: int) -> None:
+            uvloop.run(_serve(settings, dsn, extras, number, alive))
+
+        if not Processes(settings.workers, serve).run():
+            raise ServingError(
+                "The server processes end again and again.", "What they said stands above."
+            )
 
 
 async def _require_database(settings: Settings, dsn: str) -> None:
@@ -164,21 +176,54 @@ async def _require_database(settings: Settings, dsn: str) -> None:
     await db.close()
 
 
-async def _serve(settings: Settings, dsn: str, extras: Extras | None) -> None:
+async def _prepare(settings: Settings, dsn: str, extras: Extras | None) -> None:
+    """What comes before several processes serve: the schema, the demonstration's records."""
     await _require_database(settings, dsn)
     async with open_house(settings, dsn) as house:
-        if extras is None:
-            server = _Server(_config(settings, build(house)))
-        else:
+        if extras is not None:
             await extras.prepare(house)
-            server = _Server(_config(settings, build(house, partial(extras.accounts, house))))
+
+
+async def _serve(
+    settings: Settings, dsn: str, extras: Extras | None, number: int = 0, alive: int | None = None
+) -> None:
+    """Serves until told to stop. Process number 0 also does what one alone has to do.
+
+    `alive`: with several processes the pipe whose end is the end of their parent.
+    """
+    await _require_database(settings, dsn)
+    async with open_house(settings, dsn) as house:
+        accounts = None
+        if extras is not None:
+            if alive is None:
+                await extras.prepare(house)
+            accounts = partial(extras.accounts, house)
+        server = _Server(_config(settings, build(house, accounts)))
+        if extras is not None and number == 0:
             server.when_started = partial(extras.ready, house)
+        if alive is not None:
+            asyncio.get_running_loop().add_reader(alive, server.end)
         _calm_collector()
         stop = asyncio.Event()
-        async with listeners(house), asyncio.TaskGroup() as group:
-            group.create_task(keep_up(house, stop))
-            await server.serve()
+        async with AsyncExitStack() as stack:
+            await stack.enter_async_context(listeners(house, chores=number == 0))
+            await stack.enter_async_context(workers(house))
+            group = await stack.enter_async_context(asyncio.TaskGroup())
+            if number == 0:
+                group.create_task(keep_up(house, stop))
+            await server.serve(None if alive is None else [_shared_port(settings)])
             stop.set()
+
+
+def _shared_port(settings: Settings) -> socket.socket:
+    """A socket on our port that lets the other processes have one too; connections are spread."""
+    family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
+    shared = socket.socket(family)
+    shared.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    shared.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+    shared.bind((settings.host, settings.port))
+    shared.set_inheritable(False)
+    return shared
 
 
 def _config(settings: Settings, app: ASGIApp) -> uvicorn.Config:
@@ -188,6 +233,8 @@ def _config(settings: Settings, app: ASGIApp) -> uvicorn.Config:
         port=settings.port,
         loop="uvloop",
         http="httptools",
+        ws="websockets-sansio",
+        ws_max_size=64 * 1024,
         lifespan="off",
         access_log=False,
         log_config=None,
@@ -201,6 +248,10 @@ class _Server(uvicorn.Server):
     """A server that tells when it listens, and lets us close the database when it was stopped."""
 
     when_started: Callable[[], Awaitable[None]] | None = None
+
+    def end(self) -> None:
+        """Stops as a signal does."""
+        self.should_exit = True
 
     @contextmanager
     def capture_signals(self) -> Iterator[None]:

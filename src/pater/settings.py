@@ -6,11 +6,12 @@ import os
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
+from ipaddress import ip_network
 from pathlib import Path
 from typing import Any, Final
 
 PREFIX: Final = "PATER_"
-SECRET: Final = frozenset({"database_url"})
+SECRET: Final = frozenset({"mail_password", "database_url"})
 
 
 class SettingsError(ValueError):
@@ -30,6 +31,15 @@ class Settings:
     max_body: int = 16 * 1024 * 1024  # bytes of one request
     strict_identifiers: bool = True  # a failing check digit is an error, not a warning
     demo: bool = False
+    cors_origins: str = ""  # https://host[:port] …: pages that may call the API; none, "*" = any
+    import_origins: str = ""  # https://host[:port] …: where `$import` may fetch from; none
+    hook_networks: str = ""  # private networks that rest-hooks may call: 10.1.0.0/16, 10.2.3.4
+    mail_host: str = ""  # the gateway for notifications by mail; none: no such subscriptions
+    mail_port: int = 25
+    mail_tls: str = ""  # starttls, tls or nothing
+    mail_user: str = ""
+    mail_password: str = ""
+    mail_sender: str = "pater@localhost"
     log_level: str = "info"
 
     @property
@@ -95,12 +105,19 @@ def _from_file(path: Path, known: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _typed(name: str, text: str) -> Any:
-    kind = {"port": int, "workers": int, "max_body": int}.get(name)
+    kind = {"port": int, "workers": int, "max_body": int, "mail_port": int}.get(name)
     if kind is not None:
         try:
             return kind(text)
         except ValueError as error:
             raise SettingsError(f"{name} is a whole number, not {text!r}") from error
+    if name == "mail_tls" and text not in ("", "starttls", "tls"):
+        raise SettingsError(f"mail_tls is starttls or tls, not {text!r}")
+    if name == "hook_networks":
+        try:
+            [ip_network(part.strip()) for part in text.split(",") if part.strip()]
+        except ValueError as error:
+            raise SettingsError(f"hook_networks lists networks, and {error}") from error
     if name in ("strict_identifiers", "demo"):
         lowered = text.lower()
         if lowered not in ("1", "0", "true", "false", "yes", "no", "on", "off"):

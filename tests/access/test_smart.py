@@ -23,7 +23,7 @@ from starlette.applications import Starlette
 from pater.access import clients
 from pater.access.clients import Client, ClientError
 from pater.access.routes import routes
-from pater.access.scopes import ScopeError
+from pater.access.scopes import ScopeError, parse_scope
 from pater.access.smart import ASSERTION_TYPE
 from pater.access.tokens import Tokens
 from pater.store.database import Database
@@ -283,9 +283,16 @@ async def test_scopes_and_purposes_beyond_the_registered_ones(desk: Desk) -> Non
         ("openid", "invalid_scope"),
         ("system/*.sr", "invalid_scope"),
         ("system/*.rs " * 500, "invalid_scope"),
+        ("system/Observation.rs?unknown=1", "invalid_scope"),
+        ("system/Observation.rs?_count=1", "invalid_scope"),
+        ("system/Observation.cruds?code=1-8", "invalid_scope"),
     ):
         answer = await desk.ask(scope=scope)
         assert (answer.status_code, answer.json()["error"]) == (400, code), scope
+    narrow = "system/Observation.rs?code=http://loinc.org|1-8&status=final"
+    granted = (await desk.ask(scope=f"{narrow} system/Patient.rs")).json()
+    assert granted["scope"] == f"{narrow} system/Patient.rs"
+    assert narrow in desk.tokens.verify(granted["access_token"]).scopes
     for purpose in ("HRESCH", "treat", "https://x|TREAT", "|TREAT"):
         answer = await desk.ask(purpose_of_use=purpose)
         assert (answer.status_code, answer.json()["error"]) == (400, "invalid_request"), purpose
@@ -362,6 +369,13 @@ async def test_the_documents(desk: Desk) -> None:
         assert found["token_endpoint"] == TOKEN
         assert "private_key_jwt" in found["token_endpoint_auth_methods_supported"]
         assert {"ES384", "RS384"} <= set(found["token_endpoint_auth_signing_alg_values_supported"])
+        assert found["grant_types_supported"] == ["client_credentials"]
+        assert found["code_challenge_methods_supported"] == ["S256"]
+        assert found["capabilities"] == [
+            "client-confidential-asymmetric", "permission-v1", "permission-v2",
+        ]  # fmt: skip
+        for scope in found["scopes_supported"]:
+            parse_scope(scope)
     (key,) = (await desk.http.get("/.well-known/jwks.json")).json()["keys"]
     assert "d" not in key
     token = (await desk.ask()).json()["access_token"]

@@ -428,7 +428,7 @@ async def test_journal_rows_for_pages(api: World) -> None:
     rows = await api.gate.journal(caller, count=3)
     assert {row.person for row in rows} == {person}
     assert rows == sorted(rows, key=lambda row: row.seq, reverse=True)
-    older = await api.gate.journal(caller, count=50, before=rows[-1].seq)
+    older = await api.gate.journal(caller, count=50, before=(rows[-1].at, rows[-1].seq))
     assert all(row.seq < rows[-1].seq for row in older)
     with pytest.raises(Forbidden):
         await api.gate.journal(caller, person=await api.person_of(other["id"]))

@@ -123,7 +123,7 @@ async def test_types_and_times_narrow_everything(api: World) -> None:
 
 
 @pytest.mark.parametrize(
-    "query", ["start=2020", "_count=x", "_type=Nothing", "_since=x", "_cursor=x"]
+    "query", ["start=soon", "_count=x", "_type=Nothing", "_since=x", "_cursor=x"]
 )
 async def test_what_everything_does_not_know_is_refused(api: World, query: str) -> None:
     made = await api.patient()

@@ -262,7 +262,7 @@ async def test_methods_that_an_address_does_not_take(api: World) -> None:
         ("DELETE", "/Patient", "GET, HEAD, POST"),
         ("PATCH", "/Patient", "GET, HEAD, POST"),
         ("POST", "/Patient/1", "GET, HEAD, PUT, PATCH, DELETE"),
-        ("GET", "/", "POST"),
+        ("DELETE", "/", "GET, HEAD, POST"),
         ("POST", "/metadata", "GET, HEAD"),
         ("PUT", "/Patient/1/_history/1", "GET, HEAD"),
     ):

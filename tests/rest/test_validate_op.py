@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import json
+from typing import Any
+
 from tests.rest.world import (
     CLINICIAN,
     HOSPITAL,
@@ -34,8 +37,8 @@ async def test_parameters_with_a_resource(api: World) -> None:
     }
     answer = await api.call("POST", "/Patient/$validate", body)
     assert [(i["severity"], i["code"]) for i in issues(answer)] == [
-        ("warning", "not-supported"),
-        ("error", issues(answer)[1]["code"]),
+        ("error", "code-invalid"),
+        ("error", "not-found"),
     ]
     empty = {"resourceType": "Parameters"}
     assert (await api.call("POST", "/Patient/$validate", empty)).status_code == 400
@@ -82,3 +85,177 @@ async def test_parameters_of_the_address(api: World) -> None:
     assert (await api.call("POST", "/Patient/$validate?mode=x", body)).status_code == 400
     assert (await api.call("POST", "/Patient/$validate?x=1", body)).status_code == 400
     assert (await api.call("GET", "/Patient/$validate")).status_code == 405
+
+
+GENDER = {"id": "Patient.gender", "path": "Patient.gender", "min": 1}
+_BASE = "http://example.org/StructureDefinition/"
+
+
+def named_profile(name: str, **more: Any) -> dict[str, Any]:
+    """A profile that wants a birth date and supports `active`; other tests share the server."""
+    return {
+        "resourceType": "StructureDefinition",
+        "url": _BASE + name,
+        "version": "1.0.0",
+        "name": "Named",
+        "status": "active",
+        "kind": "resource",
+        "abstract": False,
+        "type": "Patient",
+        "baseDefinition": "http://hl7.org/fhir/StructureDefinition/Patient",
+        "derivation": "constraint",
+        "differential": {
+            "element": [
+                {"id": "Patient.birthDate", "path": "Patient.birthDate", "min": 1},
+                {"id": "Patient.active", "path": "Patient.active", "mustSupport": True},
+            ]
+        },
+        **more,
+    }
+
+
+def errors_of(answer: Any) -> list[tuple[str, str]]:
+    return [
+        (each["code"], each.get("expression", [""])[0])
+        for each in issues(answer)
+        if each["severity"] in ("error", "fatal")
+    ]
+
+
+async def test_a_stored_profile_is_checked_as_it_stands_now(api: World) -> None:
+    patient = {"resourceType": "Patient", "name": [{"family": "A"}]}
+    path = f"/Patient/$validate?profile={_BASE}stored44"
+    assert errors_of(await api.call("POST", path, patient)) == [("not-found", "Patient")]
+    stored = await api.create(named_profile("stored44"))
+    assert errors_of(await api.call("POST", path, patient)) == [("required", "Patient.birthDate")]
+    assert errors_of(await api.call("POST", f"{path}|1.0.0", patient)) == [
+        ("required", "Patient.birthDate")
+    ]
+    assert errors_of(await api.call("POST", f"{path}|2.0.0", patient)) == [("not-found", "Patient")]
+    changed = {**stored, "differential": {"element": [GENDER]}}
+    answer = await api.call("PUT", f"/StructureDefinition/{stored['id']}", changed)
+    assert answer.status_code == 200, answer.text
+    assert errors_of(await api.call("POST", path, patient)) == [("required", "Patient.gender")]
+    await api.call("DELETE", f"/StructureDefinition/{stored['id']}")
+    assert errors_of(await api.call("POST", path, patient)) == [("not-found", "Patient")]
+
+
+async def test_supported_elements_and_several_profiles_in_parameters(api: World) -> None:
+    await api.create(named_profile("elements53"))
+    body = {
+        "resourceType": "Parameters",
+        "parameter": [
+            {"name": "resource", "resource": {"resourceType": "Patient"}},
+            {"name": "profile", "valueUri": _BASE + "elements53"},
+            {"name": "profile", "valueCanonical": "http://example.org/other"},
+            {"name": "mustSupport", "valueBoolean": True},
+        ],
+    }
+    answer = await api.call("POST", "/Patient/$validate", body)
+    assert sorted(errors_of(answer)) == [
+        ("not-found", "Patient"),
+        ("required", "Patient.birthDate"),
+    ]
+    told = [each["expression"] for each in issues(answer) if each["code"] == "informational"]
+    assert told == [["Patient.active"]]
+
+
+async def test_codes_are_asked_of_the_terminology_of_this_server(api: World) -> None:
+    await api.create(
+        {
+            "resourceType": "CodeSystem",
+            "url": "http://example.org/colours",
+            "status": "active",
+            "content": "complete",
+            "concept": [{"code": "red", "display": "Red"}, {"code": "blue"}],
+        }
+    )
+    await api.create(
+        {
+            "resourceType": "ValueSet",
+            "url": "http://example.org/warm",
+            "status": "active",
+            "compose": {
+                "include": [{"system": "http://example.org/colours", "concept": [{"code": "red"}]}]
+            },
+        }
+    )
+    binding = {"strength": "required", "valueSet": "http://example.org/warm"}
+    element = {"id": "Patient.maritalStatus", "path": "Patient.maritalStatus", "binding": binding}
+    await api.create(named_profile("are49", differential={"element": [element]}))
+    path = f"/Patient/$validate?profile={_BASE}are49"
+    for code, expected in (
+        ("red", []),
+        ("blue", [("code-invalid", "Patient.maritalStatus")]),
+        (
+            "mauve",
+            [
+                ("code-invalid", "Patient.maritalStatus"),
+                ("code-invalid", "Patient.maritalStatus.coding[0].code"),
+            ],
+        ),
+    ):
+        coding = {"system": "http://example.org/colours", "code": code}
+        body = {"resourceType": "Patient", "maritalStatus": {"coding": [coding]}}
+        assert sorted(errors_of(await api.call("POST", path, body))) == expected
+
+
+async def test_declared_profiles_are_in_force_for_writes(api: World) -> None:
+    await api.create(named_profile("profiles41"))
+    declared = {"resourceType": "Patient", "meta": {"profile": [_BASE + "profiles41"]}}
+    refused = await api.call("POST", "/Patient", declared)
+    assert (refused.status_code, errors_of(refused)) == (422, [("required", "Patient.birthDate")])
+    good = await api.create({**declared, "birthDate": "1980-01-01"})
+    wrong = {**good}
+    del wrong["birthDate"]
+    answer = await api.call("PUT", f"/Patient/{good['id']}", wrong)
+    assert (answer.status_code, errors_of(answer)) == (422, [("required", "Patient.birthDate")])
+    by_query = await api.call("POST", "/Patient", declared, If_None_Exist="identifier=urn:x|1")
+    assert by_query.status_code == 422
+    patch = [{"op": "remove", "path": "/birthDate"}]
+    answer = await api.call(
+        "PATCH",
+        f"/Patient/{good['id']}",
+        json.dumps(patch).encode(),
+        content_type="application/json-patch+json",
+    )
+    assert (answer.status_code, errors_of(answer)) == (422, [("required", "Patient.birthDate")])
+    patch = [{"op": "add", "path": "/gender", "value": "female"}]
+    answer = await api.call(
+        "PATCH",
+        f"/Patient/{good['id']}",
+        json.dumps(patch).encode(),
+        content_type="application/json-patch+json",
+    )
+    assert answer.status_code == 200, answer.text
+    bundle = {
+        "resourceType": "Bundle",
+        "type": "transaction",
+        "entry": [{"resource": declared, "request": {"method": "POST", "url": "Patient"}}],
+    }
+    answer = await api.call("POST", "/", bundle)
+    assert (answer.status_code, errors_of(answer)) == (
+        422,
+        [("required", "Bundle.entry[0].resource.birthDate")],
+    )
+
+
+async def test_an_unknown_declared_profile_is_a_warning(api: World) -> None:
+    declared = {"resourceType": "Patient", "meta": {"profile": ["http://example.org/nowhere"]}}
+    answer = await api.call("POST", "/Patient", declared, Prefer="return=OperationOutcome")
+    assert answer.status_code == 201
+    found = [(i["severity"], i["code"]) for i in issues(answer)]
+    assert ("warning", "not-found") in found
+
+
+async def test_invariants_of_r4_are_in_force_for_writes(api: World) -> None:
+    contact = {"resourceType": "Patient", "contact": [{"gender": "male"}]}
+    answer = await api.call("POST", "/Patient", contact)
+    assert (answer.status_code, errors_of(answer)) == (422, [("invariant", "Patient.contact[0]")])
+    bundle = {
+        "resourceType": "Bundle",
+        "type": "transaction",
+        "entry": [{"resource": contact, "request": {"method": "POST", "url": "Patient"}}],
+    }
+    answer = await api.call("POST", "/", bundle)
+    assert errors_of(answer) == [("invariant", "Bundle.entry[0].resource.contact[0]")]

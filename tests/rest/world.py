@@ -16,6 +16,7 @@ from pater.access.tokens import Tokens
 from pater.records.gate import Gate
 from pater.rest.app import fhir_app
 from pater.rest.config import RestConfig
+from pater.rest.profiles import StoredProfiles
 from pater.store.database import Database
 from pater.store.write import Committer
 from pater.trust.keys import Keys
@@ -134,7 +135,7 @@ class World:
 
     async def journal(self, **columns: Any) -> list[dict[str, Any]]:
         """The journal rows that have these values, oldest first."""
-        rows = await self.db.fetch("select * from journal order by seq")
+        rows = await self.db.fetch("select * from journal_entry order by seq")
         found = [dict(row) for row in rows]
         return [r for r in found if all(r[name] == value for name, value in columns.items())]
 
@@ -167,7 +168,16 @@ async def world(db: Database, clock: Clock, **config: Any) -> AsyncIterator[Worl
     gate = Gate(db, committer, clock, keys.cursor_key, lambda: str(uuid4()), base_url=BASE)
     domains = config.pop("domains", ())
     app = fhir_app(
-        gate, tokens, domains, RestConfig(BASE, clock(), link_key=keys.derived("links"), **config)
+        gate,
+        tokens,
+        domains,
+        RestConfig(
+            BASE,
+            clock(),
+            link_key=keys.derived("links"),
+            profiles=StoredProfiles(db, clock),
+            **config,
+        ),
     )
 
     async def mounted(scope: Any, receive: Any, send: Any) -> None:

@@ -131,7 +131,9 @@ async def fill(db: Database, made: list[tuple[int, Json]]) -> None:
 def request(query: str) -> SearchRequest:
     """`Type?a=b&c=d` as a parsed search."""
     type_, _, text = query.partition("?")
-    return parse_search(type_, parse_qsl(text.replace("+", "%2B"), keep_blank_values=True))
+    return parse_search(
+        type_, parse_qsl(text.replace("+", "%2B"), keep_blank_values=True), whole=True
+    )
 
 
 async def ask(

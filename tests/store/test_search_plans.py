@@ -13,8 +13,12 @@ from typing import Any
 import pytest
 
 from pater.fhir.definitions import TYPE_NUMBER
+from pater.fhir.search.query import Include
 from pater.store.database import Database
-from pater.store.search.rows import Reader
+from pater.store.read import Stored
+from pater.store.search import Scope
+from pater.store.search.include import included
+from pater.store.search.rows import Reader, open_reader
 from pater.store.tokens import (
     code_hash,
     param_number,
@@ -37,7 +41,7 @@ def _rows() -> Iterator[tuple[Any, ...]]:
     def row(person: int, type_: int, id_: str, tokens: list[int]) -> tuple[Any, ...]:
         at = start + timedelta(minutes=(rid * 7919) % 400_000)
         moment = start + timedelta(seconds=rid)
-        return (person, type_, id_, rid, 1, moment, "C", False, at, at, tokens, 0, b"")
+        return (person, type_, id_, rid, 1, moment, "C", False, at, at, tokens, 0, b"", True)
 
     for person in range(1, PERSONS + 1):
         rid += 1
@@ -60,7 +64,9 @@ def _rows() -> Iterator[tuple[Any, ...]]:
 
 @pytest.fixture(scope="module")
 async def large(module_database: Database) -> Database:
-    columns = "person type id rid version updated method deleted date date_end tokens dict body"
+    columns = (
+        "person type id rid version updated method deleted date date_end tokens dict body coded"
+    )
     rows = list(_rows())
     family = param_number("family")
     async with module_database.connection() as connection:
@@ -73,6 +79,15 @@ async def large(module_database: Database) -> Database:
                 if row[1] == TYPE_NUMBER["Patient"]
             ],
             columns=["person", "rid", "type", "param", "value"],
+        )
+        await connection.copy_records_to_table(
+            "code_index",
+            records=[
+                (row[0], row[3], row[10][0], row[8], row[5])
+                for row in rows
+                if row[1] == TYPE_NUMBER["Observation"]
+            ],
+            columns=["person", "rid", "token", "date", "updated"],
         )
         onset = param_number("value-date")
         await connection.copy_records_to_table(
@@ -93,6 +108,11 @@ async def large(module_database: Database) -> Database:
             ],
             columns=["person", "rid", "type", "param", "unit", "low", "high"],
         )
+        await connection.execute(
+            "insert into text_index (person, rid, type, version, words)"
+            " select person, rid, type, 1, array_to_tsvector(case when rid % 3000 = 0"
+            " then '{hay,needle,~needle}'::text[] else '{hay}'::text[] end) from resource"
+        )
         await connection.execute("vacuum analyze")
     return module_database
 
@@ -103,13 +123,28 @@ def plans(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     seen: list[str] = []
     fetch = Reader.fetch
 
-    async def explained(self: Reader, sql: str, *args: Any) -> Any:
-        lines = await fetch(self, "explain " + sql, *args)
+    async def explained(self: Reader, sql: str, *args: Any, **how: Any) -> Any:
+        if how.get("kept"):
+            lines = await _kept_plan(self, sql, len(args))
+        else:
+            lines = await fetch(self, "explain " + sql, *args)
         seen.append("\n".join(line[0] for line in lines))
         return [] if "r.body" in sql else await fetch(self, sql, *args)
 
     monkeypatch.setattr(Reader, "fetch", explained)
+    monkeypatch.setattr(Reader, "person_of", lambda reader, patient: None)  # as if first seen
     return seen
+
+
+async def _kept_plan(reader: Reader, sql: str, count: int) -> list[Any]:
+    """The plan that is made without knowing the values."""
+    values = f"({', '.join(['null'] * count)})" if count else ""
+    async with reader._db._kept.lend() as connection:
+        await connection.execute("prepare searched as " + sql)
+        try:
+            return list(await connection.fetch("explain execute searched" + values))
+        finally:
+            await connection.execute("deallocate searched")
 
 
 PLANS = [
@@ -123,12 +158,21 @@ PLANS = [
      ["resource_tokens"], ["resource_person"]),
     ("Patient?_id=p7", ["resource_key"]),
     (f"Patient?identifier={RID}|77", ["resource_tokens"]),
-    (f"Observation?code={LOINC}|rare&_sort=-date", ["resource_tokens"], ["resource_date"]),
-    (f"Observation?code={LOINC}|rare", ["resource_tokens"]),
+    (f"Observation?code={LOINC}|rare&_sort=-date", ["code_index_date", "resource_rid_key"]),
+    (f"Observation?code={LOINC}|rare", ["code_index_updated", "resource_rid_key"]),
+    (f"Observation?code={LOINC}|rare&status=final", ["resource_tokens"]),
     ("Observation?encounter=Encounter/e7", ["resource_tokens"]),
     # A common code in the order of an index: the walk stops at the first page.
-    (f"Observation?code={LOINC}|common&_sort=-date", ["resource_date"], ["resource_date"]),
-    (f"Observation?code={LOINC}|common", ["resource_updated"]),
+    (f"Observation?code={LOINC}|common&_sort=-date", ["code_index_date", "resource_rid_key"]),
+    (f"Observation?code={LOINC}|common", ["code_index_updated", "resource_rid_key"]),
+    (f"Observation?code={LOINC}|common&value-quantity=gt50",
+     ["code_index_updated", "number_index_"]),
+    (f"Observation?code={LOINC}|common&patient.birthdate=lt2026-03-01",
+     ["code_index_updated", "resource_person"]),
+    (f"Patient?_has:Observation:patient:code={LOINC}|rare", ["code_index_", "resource_person"]),
+    (f"Observation?code={LOINC}|common&_total=accurate", ["code_index_"]),
+    (f"Observation?code={LOINC}|common&status=final&_sort=-date",
+     ["resource_date"], ["resource_date"]),
     ("Observation?code:not=nothing", ["resource_updated"]),
     ("Observation?code:missing=false", ["resource_updated"]),
     ("Observation", ["resource_updated"]),
@@ -146,6 +190,27 @@ PLANS = [
     ("Observation?value-quantity=50", ["number_index_value", "resource_rid_key"]),
     ("Patient?_sort=family", ["string_index_value", "resource_rid_key"]),
     ("Patient?_has:Observation:patient:code=rare", ["resource_tokens"]),
+    ("Patient?name=f50", ["string_index_value"]),
+    ("Patient?birthdate=2026-02-01,2026-03-01,2026-05-01&gender=male", ["resource_date"]),
+    # Words: their own index over everybody, the person's part of the table for one person.
+    ("Observation?_content=needle", ["text_index_words", "resource_rid_key"]),
+    ("Observation?_text=needl", ["text_index_words", "resource_rid_key"]),
+    ("Observation?patient=p7&_content=hay", ["resource_key"], ["resource_person"]),
+    ("Observation?code:text=needle", ["text_index_words", "resource_rid_key"]),
+    # The parts of a composite, each by its own index.
+    (f"Observation?code-value-quantity={LOINC}|rare$gt5", ["resource_tokens"]),
+    (f"Observation?code-value-quantity={LOINC}|common$50",
+     ["number_index_value", "resource_rid_key"]),
+    ("Observation?value-quantity=50|http://unitsofmeasure.org|g",
+     ["number_index_value", "resource_rid_key"]),
+    ("Patient?identifier:of-type=urn:t|MR|77", ["resource_tokens"]),
+    # Alternatives of a filter that are rare join their indexes; what is common walks in order.
+    (f"Observation?_filter=code eq {LOINC}|rare or encounter eq Encounter/e7",
+     ["resource_tokens"]),
+    ("Observation?_filter=not(status eq cancelled)", ["resource_updated"]),
+    ("Patient?_filter=family sw f50 and gender eq male", ["string_index_value"]),
+    ("Observation?patient=p7&_filter=status eq final or value-quantity gt 5",
+     ["resource_key"], ["resource_person"]),
 ]  # fmt: skip
 
 
@@ -158,8 +223,29 @@ async def test_the_index_of_each_class_of_search(
     assert len(plans) >= len(steps)
     for plan, wanted in zip(plans, steps, strict=False):
         for index in wanted:
-            assert re.search(rf"\b{index}\b", plan), plan
+            assert re.search(rf"\b{index}", plan), plan
         assert "Seq Scan" not in plan, plan
+
+
+INCLUSIONS = [
+    (Include("Observation", "subject", "Patient", reverse=False, iterate=False), "resource_key"),
+    (Include("Observation", "patient", None, reverse=True, iterate=False), "resource_person"),
+    (Include("Observation", "focus", None, reverse=True, iterate=False), "resource_tokens"),
+]
+
+
+@pytest.mark.parametrize(("include", "index"), INCLUSIONS, ids=lambda each: str(each)[:60])
+async def test_the_index_of_each_inclusion(
+    large: Database, plans: list[str], include: Include, index: str
+) -> None:
+    body = b'{"resourceType":"Observation","subject":{"reference":"Patient/p7"}}'
+    now = datetime(2026, 1, 1, tzinfo=UTC)
+    type_, id_ = ("Patient", "p7") if include.reverse else ("Observation", "none")
+    page = [Stored(type_, id_, 1, now, 7, False, body, "POST")]
+    async with open_reader(large) as reader:
+        await included(reader, Scope(), [include], page)
+    assert re.search(rf"\b{index}", plans[-1]), plans[-1]
+    assert "Seq Scan" not in plans[-1], plans[-1]
 
 
 async def test_nothing_is_sorted_whole_for_a_page_of_a_whole_type(

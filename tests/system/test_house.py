@@ -45,9 +45,12 @@ HOSPITAL = Caller(
 
 @asynccontextmanager
 async def house_of(
-    database: Database, folder: Path, domains: tuple[Domain, ...]
+    database: Database,
+    folder: Path,
+    domains: tuple[Domain, ...],
+    settings: Settings | None = None,
 ) -> AsyncIterator[tuple[House, httpx.AsyncClient]]:
-    async with open_house(Settings(data=folder), database.dsn, domains) as house:
+    async with open_house(settings or Settings(data=folder), database.dsn, domains) as house:
         transport = httpx.ASGITransport(build(house))
         async with httpx.AsyncClient(transport=transport, base_url="http://127.0.0.1") as client:
             yield house, client
@@ -101,6 +104,52 @@ async def test_strict_mode_refuses_what_test_data_may_lack(
         assert sent.json()["issue"][0]["expression"] == [
             "Bundle.entry[1].resource.identifier[0].value"
         ]
+
+
+DECLARED = {
+    "resourceType": "StructureDefinition",
+    "url": "http://example.org/StructureDefinition/born-somewhere",
+    "version": "1.0.0",
+    "name": "BornSomewhere",
+    "status": "active",
+    "kind": "resource",
+    "abstract": False,
+    "type": "Patient",
+    "baseDefinition": "http://hl7.org/fhir/StructureDefinition/Patient",
+    "derivation": "constraint",
+    "differential": {"element": [{"id": "Patient.address", "path": "Patient.address", "min": 1}]},
+}
+
+
+@pytest.mark.parametrize(("strict", "status"), [(True, 422), (False, 201)])
+async def test_documents_are_held_to_the_profiles_that_are_stored_here(
+    database: Database, folder: Path, strict: bool, status: int
+) -> None:
+    settings = Settings(data=folder, strict_identifiers=strict)
+    place = "Bundle.entry[1].resource.address"
+    async with house_of(database, folder, DOMAINS, settings) as (house, client):
+        await house.gate.commit(LOADER, [Change("create", "StructureDefinition", None, DECLARED)])
+        bundle = discharge()
+        patient = bundle["entry"][1]["resource"]
+        patient["meta"] = {"profile": [DECLARED["url"]]}
+        bundle["entry"][2]["resource"]["meta"] = {"profile": ["http://example.org/unknown"]}
+        sent = await client.post(
+            "/fhir/Bundle", content=encoded(bundle), headers=bearer(house, HOSPITAL)
+        )
+        assert sent.status_code == status, sent.text
+        found = {
+            (i["severity"], i["expression"][0]) for i in sent.json()["issue"] if "expression" in i
+        }
+        assert ("error" if strict else "warning", place) in found
+        patient["address"] = [{"city": "Brno"}]
+        sent = await client.post(
+            "/fhir/Bundle", content=encoded(bundle), headers=bearer(house, HOSPITAL)
+        )
+        assert sent.status_code == 201, sent.text
+        found = {
+            (i["severity"], i["expression"][0]) for i in sent.json()["issue"] if "expression" in i
+        }
+        assert ("warning", "Bundle.entry[2].resource.meta.profile") in found
 
 
 async def test_maintenance_trains_a_dictionary_and_old_bodies_stay_readable(

@@ -12,7 +12,7 @@ from typing import Literal, get_args
 
 from pater.access import policy_texts, scopes
 from pater.access.binding import is_bound
-from pater.access.caller import TWO_FACTORS, Caller
+from pater.access.caller import TWO_FACTORS, Caller, owner_number
 
 __all__ = [
     "ACTIONS",
@@ -33,7 +33,7 @@ __all__ = [
 ]
 
 Action = Literal["read", "search", "create", "update", "delete", "history", "validate"]
-Group = Literal["personal", "public", "audit"]
+Group = Literal["personal", "public", "audit", "owned"]
 
 ACTIONS: tuple[Action, ...] = get_args(Action)
 ROLES = ("provider-system", "clinician", "patient", "loader", "none")
@@ -54,6 +54,9 @@ PUBLIC_TYPES = frozenset(
     }
 )  # fmt: skip
 
+# Types whose resources belong to the account or client that made them, and to nobody else.
+OWNED_TYPES = frozenset({"Subscription"})
+
 # The purposes of use that an account or a client of a role may choose from.
 ROLE_PURPOSES: dict[str, tuple[str, ...]] = {
     "provider-system": ("TREAT", "ETREAT"),
@@ -65,9 +68,9 @@ ROLE_PURPOSES: dict[str, tuple[str, ...]] = {
 
 # What a session of a person may be used for; a client has the scopes it is registered with.
 ROLE_SCOPES: dict[str, tuple[str, ...]] = {
-    "provider-system": ("system/*.rs", "system/Bundle.c"),
-    "clinician": ("user/*.rs",),
-    "patient": ("patient/*.rs",),
+    "provider-system": ("system/*.rs", "system/Bundle.c", "system/Subscription.cud"),
+    "clinician": ("user/*.rs", "user/Subscription.cud"),
+    "patient": ("patient/*.rs", "patient/Subscription.cud"),
     "loader": ("system/*.cruds", "user/*.cruds"),
     "none": (),
 }
@@ -88,7 +91,7 @@ class Rule:
 
     `types` None = every type of the group; `purposes` None = any purpose or none.
     `own` = only the caller's own person; `shared` = only what belongs to nobody; `bound` = a
-    search must name the patient.
+    search must name the patient; `mine` = only what the caller made.
     """
 
     role: str
@@ -102,6 +105,7 @@ class Rule:
     shared: bool = False
     bound: bool = False
     organization: bool = False
+    mine: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,13 +142,19 @@ def _rule_table() -> tuple[Rule, ...]:
         Rule("patient", _READING, "audit", "own-audit", strength=TWO_FACTORS, own=True),
         Rule("loader", _READING | _WRITING, "personal", "loading"),
         Rule("loader", _READING | _WRITING, "public", "loading"),
+        Rule("loader", _READING | _WRITING, "owned", "loading"),
         Rule("loader", _READING, "audit", "loading"),
     ]  # fmt: skip
     for role in ("provider-system", "clinician", "patient"):
         rules.append(Rule(role, _READING, "public", "public", shared=True))
+        rules.append(
+            Rule(role, _READING | _WRITING, "owned", "own-subscription",
+                 strength=TWO_FACTORS, mine=True)
+        )  # fmt: skip
     for role in ("provider-system", "clinician", "patient", "loader"):
         rules.append(Rule(role, frozenset({"validate"}), "personal", "check"))
         rules.append(Rule(role, frozenset({"validate"}), "public", "check"))
+        rules.append(Rule(role, frozenset({"validate"}), "owned", "check"))
     return tuple(rules)
 
 
@@ -155,6 +165,8 @@ def group(type: str) -> Group:
     """The group of a resource type; unknown types count as personal."""
     if type == "AuditEvent":
         return "audit"
+    if type in OWNED_TYPES:
+        return "owned"
     return "public" if type in PUBLIC_TYPES else "personal"
 
 
@@ -202,7 +214,11 @@ def _decided(
     if rule.organization and not caller.organization:
         return _denied("no-organization")
     persons: frozenset[int] | None = None
-    if rule.own:
+    if rule.mine:
+        persons = frozenset({owner_number(caller.kind, caller.id)})
+        if person is not None and person not in persons:
+            return _denied("not-owner")
+    elif rule.own:
         # 0 means "of no person" in the store, so it can never be somebody's own number.
         if not caller.person:
             return _denied("no-person")

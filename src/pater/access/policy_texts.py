@@ -19,6 +19,14 @@ TEXTS: dict[str, dict[str, str]] = {
         "cs": "Člověk čte, kdo nahlížel do jeho záznamu.",
         "en": "The person reads who looked at their record.",
     },
+    "own-subscription": {
+        "cs": "Volající spravuje vlastní odběr oznámení.",
+        "en": "The caller looks after a subscription of their own.",
+    },
+    "not-owner": {
+        "cs": "Odběr oznámení patří někomu jinému.",
+        "en": "The subscription is somebody else's.",
+    },
     "public": {
         "cs": "Údaje nejsou o pacientovi.",
         "en": "The data are not about a patient.",

@@ -327,8 +327,14 @@ def configuration(base_url: str) -> dict[str, Any]:
         "grant_types_supported": ["client_credentials"],
         "token_endpoint_auth_methods_supported": ["private_key_jwt"],
         "token_endpoint_auth_signing_alg_values_supported": list(ALGORITHMS),
-        "scopes_supported": ["system/*.rs", "system/Bundle.c", "system/*.cruds"],
+        "scopes_supported": [
+            "system/*.rs",
+            "system/Bundle.c",
+            "system/*.cruds",
+            # any type with any of its search parameters, as far as registered for the client
+            "system/Observation.rs?category=laboratory",
+        ],
         # required by SMART although no authorization endpoint is offered
         "code_challenge_methods_supported": ["S256"],
-        "capabilities": ["client-confidential-asymmetric", "permission-v2", "permission-v1"],
+        "capabilities": ["client-confidential-asymmetric", "permission-v1", "permission-v2"],
     }

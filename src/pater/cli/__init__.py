@@ -7,12 +7,14 @@ import os
 import socket
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from functools import wraps
 from typing import Any, NoReturn, ParamSpec, TypeVar
 
 import click
 
 from pater import __version__, demo, serving
+from pater.processes import MOST
 from pater.settings import Settings, SettingsError, load
 from pater.store.embedded import EmbeddedError
 from pater.trust.keys import KeysError
@@ -66,6 +68,8 @@ def free_port(settings: Settings) -> None:
     """Ends when somebody else listens on our port already."""
     if not 0 < settings.port < 65536:
         fail(f"{settings.port} is no port: they go from 1 to 65535.", "Choose one: PATER_PORT=8080")
+    if not 0 < settings.workers <= MOST:
+        fail(f"{settings.workers} server processes cannot be run.", f"From 1 to {MOST} can.")
     with socket.socket(socket.AF_INET6 if ":" in settings.host else socket.AF_INET) as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
@@ -87,13 +91,14 @@ def main() -> None:
 @main.command(name="demo")
 @click.option("--port", type=int, help="Port to serve at (PATER_PORT).")
 @click.option("--empty", is_flag=True, help="No demonstration records, only clients and accounts.")
+@click.option("--workers", type=int, help="Server processes (PATER_WORKERS).")
 @readable
-def demo_command(port: int | None, empty: bool) -> None:
+def demo_command(port: int | None, empty: bool, workers: int | None) -> None:
     """Serve a demonstration with a small region of its own."""
-    settings = settings_of(port=port, demo=True)
+    settings = settings_of(port=port, demo=True, workers=workers)
     strict = os.environ.get("PATER_STRICT_IDENTIFIERS")
     if strict is None:  # published examples hold identifiers that fail their check
-        settings = settings_of(port=port, demo=True, strict_identifiers=False)
+        settings = replace(settings, strict_identifiers=False)
     demo.mark(settings)
     free_port(settings)
     serving.run(
@@ -104,10 +109,11 @@ def demo_command(port: int | None, empty: bool) -> None:
 
 @main.command()
 @click.option("--port", type=int, help="Port to serve at (PATER_PORT).")
+@click.option("--workers", type=int, help="Server processes (PATER_WORKERS).")
 @readable
-def serve(port: int | None) -> None:
+def serve(port: int | None, workers: int | None) -> None:
     """Serve with the settings of the environment."""
-    settings = settings_of(port=port)
+    settings = settings_of(port=port, workers=workers)
     if settings.demo_mark.exists():
         fail(
             f"{settings.data} holds a demonstration with public credentials.",
@@ -163,3 +169,13 @@ def migrate() -> None:
 def dsn() -> None:
     """Print the address of the running embedded database (for psql)."""
     click.echo(serving.running_dsn(settings_of()))
+
+
+# commands that register themselves
+from pater.cli import bulk as _bulk  # noqa: E402, F401
+from pater.cli import jobs as _jobs  # noqa: E402, F401
+from pater.cli import reindex as _reindex  # noqa: E402, F401
+from pater.cli import subscriptions as _subscriptions  # noqa: E402, F401
+from pater.cli import terminology as _terminology  # noqa: E402, F401
+from pater.cli import testscript as _testscript  # noqa: E402, F401
+from pater.cli import validate as _validate  # noqa: E402, F401

@@ -16,6 +16,7 @@ from pater.fhir.definitions import Constraint, constraints, type_kind
 from pater.fhir.fhirpath import Environment, EvaluationError, Expression, compile_expression
 from pater.fhir.fhirpath.items import Field, Item, Scope, fields_by_key, truth, values_at
 from pater.fhir.fhirpath.types import TypeRef, is_a
+from pater.fhir.guards import Answer, guard
 from pater.fhir.issues import Issue
 
 LIMIT = 200
@@ -28,7 +29,14 @@ _ELSEWHERE = frozenset(("txt-1", "txt-2"))
 # Published with names no element has (`name` of ChargeItemDefinition, `definitionReference`).
 _MISTAKEN = frozenset(("cid-0", "evv-1"))
 # R4's own rule says System.Boolean where it means the boolean of FHIR.
-_CORRECTED = MappingProxyType({"que-7": "operator = 'exists' implies (answer is boolean)"})
+_CORRECTED = MappingProxyType(
+    {
+        "que-7": "operator = 'exists' implies (answer is boolean)",
+        "que-12": "enableWhen.count() > 1 implies enableBehavior.exists()",
+    }
+)
+# What R4 calls best practice: a narrative in every resource.
+_ADVICE = frozenset(("dom-6",))
 _LEFT_OUT = _ELSEWHERE | _MISTAKEN | {_FILLED}
 _DOMAIN = ("Resource", "DomainResource")
 
@@ -38,6 +46,7 @@ class Rule(NamedTuple):
 
     definition: Constraint
     expression: Expression
+    guard: Answer | None
 
 
 class _Plan(NamedTuple):
@@ -60,8 +69,9 @@ def _by_path(type_name: str) -> Mapping[str, tuple[Constraint, ...]]:
 
 def _compiled(found: tuple[Constraint, ...], type_name: str) -> tuple[Rule, ...]:
     return tuple(
-        Rule(each, compile_expression(_CORRECTED.get(each.key, each.expression), type_name))
+        Rule(each, compile_expression(text, type_name), guard(each.key, text, type_name))
         for each in found
+        for text in (_CORRECTED.get(each.key, each.expression),)
     )
 
 
@@ -109,14 +119,16 @@ def _own_rules(type_name: str, field: Field) -> tuple[Rule, ...]:
 class _Run:
     """One walk over a resource."""
 
-    __slots__ = ("_clock", "_member_of", "_resolver", "issues")
+    __slots__ = ("_clock", "_left_out", "_member_of", "_resolver", "issues")
 
     def __init__(
         self,
         resolver: Callable[[str], dict[str, Any] | None] | None,
         clock: Callable[[], datetime] | None,
         member_of: Callable[[Any, str], bool | None] | None,
+        left_out: frozenset[str] = frozenset(),
     ) -> None:
+        self._left_out = left_out
         self._resolver = resolver
         self._clock = clock
         self._member_of = member_of
@@ -130,26 +142,41 @@ class _Run:
 
     def walk(self, item: Item, path: str, scope: Scope) -> None:
         """The rules of an element, then those of its children."""
-        kind, value, extra = item
+        _, value, extra = item
         if type(value) is not dict:
             if value is None and (type(extra) is not dict or extra.keys() <= {"id"}):
                 self._empty(path)
             if type(extra) is dict:
                 self._children(_plan("Element"), extra, path, scope)
             return
-        plan = _plan(kind.name)
-        if not plan.resource and value.keys() <= {"id"}:
+        self._object(item, path, scope)
+
+    def _object(self, item: Item, path: str, scope: Scope) -> None:
+        value = item[1]
+        plan = _plan(item[0].name)
+        if len(value) < 2 and not plan.resource and value.keys() <= {"id"}:
             self._empty(path)
         for rule in plan.rules:
-            self._apply(rule, item, path, scope)
+            if rule.guard is None or rule.guard(value) is not True:
+                self._apply(rule, item, path, scope)
         self._children(plan, value, path, scope)
 
     def _children(self, plan: _Plan, holder: dict[str, Any], path: str, scope: Scope) -> None:
-        for key in holder:
-            found = plan.fields.get(key)
+        fields = plan.fields
+        for key, given in holder.items():
+            found = fields.get(key)
             if found is None or len(self.issues) > LIMIT:
                 continue
             field, rules = found
+            if not rules and not field.resource and field.hidden not in holder:
+                # The usual case: objects that bring their rules with their type, or primitives.
+                if type(given) is dict:
+                    self._object((field.type, given, None), f"{path}.{key}", scope)
+                elif type(given) is list:
+                    for place, each in enumerate(given):
+                        if type(each) is dict:
+                            self._object((field.type, each, None), f"{path}.{key}[{place}]", scope)
+                continue
             if key != field.key and field.key in holder:
                 continue  # what extends a primitive is met with it
             value = holder[key]
@@ -164,11 +191,15 @@ class _Run:
                     root = scope.environment.resource if field.key == "contained" else child[1]
                     inner = Scope(self.environment(child[1], root), 0, [])
                 for rule in rules:
-                    self._apply(rule, child, where, inner)
+                    held = rule.guard is not None and type(child[1]) is dict
+                    if not held or rule.guard is None or rule.guard(child[1]) is not True:
+                        self._apply(rule, child, where, inner)
                 self.walk(child, where, inner)
 
     def _apply(self, rule: Rule, item: Item, path: str, scope: Scope) -> None:
         definition = rule.definition
+        if definition.key in self._left_out:
+            return
         scope.environment.context = [item]
         try:
             holds = truth(rule.expression.run([item], scope))
@@ -200,16 +231,18 @@ def check(
     resolver: Callable[[str], dict[str, Any] | None] | None = None,
     clock: Callable[[], datetime] | None = None,
     member_of: Callable[[Any, str], bool | None] | None = None,
+    advice: bool = True,
 ) -> list[Issue]:
     """The invariants of R4 that a resource of `type` breaks, with the paths of the elements.
 
     Contained resources and the entries of a Bundle are checked too, each as `%resource` of its
     own elements. `path` stands for the resource in the issues (its type by default), the rest
-    is what FHIRPath may ask of the outside (see `Environment`). At most `LIMIT` issues. A rule
-    that cannot be evaluated on these values is a warning. Meant for a resource whose structure
+    is what FHIRPath may ask of the outside (see `Environment`). Without `advice` the rules that
+    R4 calls best practice are left out. At most `LIMIT` issues. A rule that cannot be evaluated
+    on these values is a warning. Meant for a resource whose structure
     is valid; for another one it finds something or nothing, but never raises.
     """
-    run = _Run(resolver, clock, member_of)
+    run = _Run(resolver, clock, member_of, frozenset() if advice else _ADVICE)
     scope = Scope(run.environment(resource, resource), 0, [])
     run.walk((TypeRef(type), resource, None), type if path is None else path, scope)
     return run.issues

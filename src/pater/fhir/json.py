@@ -71,11 +71,13 @@ def parse(data: bytes, *, max_depth: int = 64) -> dict[str, Any]:
     return value
 
 
-def dumps(value: Any) -> bytes:
+def dumps(value: Any, *, indent: bool = False) -> bytes:
     """Compact UTF-8 JSON, key order kept; a Decimal is written as its own literal.
 
-    Raises TypeError for what JSON cannot say.
+    With `indent` in lines, for people. Raises TypeError for what JSON cannot say.
     """
+    if indent:
+        return orjson.dumps(value, default=_fragment, option=orjson.OPT_INDENT_2)
     return orjson.dumps(value, default=_fragment)
 
 

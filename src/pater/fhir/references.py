@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from functools import lru_cache
 from typing import Any, Literal, NamedTuple
 
@@ -15,6 +15,8 @@ _TAIL = re.compile(
     r"(?:/_history/(?P<version>[A-Za-z0-9.\-]{1,64}))?\Z"
 )
 _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.\-]*:")
+_LINKING_TAG = re.compile(r"<(?:a|img)\s[^<>]*>")
+_LINK = re.compile(r"""(\s(?:href|src)\s*=\s*["'])([^"']*)""")
 # Longer texts are not remembered: the memory of what was seen stays small.
 _SHORT = 200
 
@@ -136,36 +138,61 @@ def _walk(node: Mapping[str, Any], path: str) -> Iterator[tuple[str, dict[str, A
                     yield from _walk(item, inner)
 
 
-def rewrite(resource: dict[str, Any], mapping: Mapping[str, str]) -> dict[str, Any]:
+def rewrite(
+    resource: dict[str, Any], mapping: Mapping[str, str], links: Collection[str] = ()
+) -> dict[str, Any]:
     """The resource with every `reference` text that `mapping` knows replaced.
 
-    Copies only what changes: the given resource is left as it was, untouched parts are shared,
-    and without any hit the very same object comes back. Texts match as a whole.
+    With `links` also the texts of elements of these names, and what narratives link to (`href`
+    and `src`). Copies only what changes: the given resource is left as it was, untouched parts
+    are shared, and without any hit the very same object comes back. Texts match as a whole.
     """
-    rewritten: dict[str, Any] = _rewrite(resource, mapping)
+    keys = frozenset(links)
+    rewritten: dict[str, Any] = _rewrite(resource, mapping, keys | {"reference"}, bool(keys))
     return rewritten
 
 
-def _rewrite(node: Any, mapping: Mapping[str, str]) -> Any:
+def _rewrite(node: Any, mapping: Mapping[str, str], keys: frozenset[str], narrative: bool) -> Any:
     changed: Any = None
     new: Any
     if type(node) is dict:
         for key, value in node.items():
             kind = type(value)
             if kind is str:
-                new = mapping.get(value, value) if key == "reference" else value
+                if key in keys:
+                    new = mapping.get(value, value)
+                else:
+                    new = _linked(value, mapping) if narrative and key == "div" else value
+            elif kind is list and key in keys and value and type(value[0]) is str:
+                new = [mapping.get(each, each) if type(each) is str else each for each in value]
+                new = value if new == value else new
             else:
-                new = _rewrite(value, mapping) if kind is dict or kind is list else value
+                new = value
+                if kind is dict or kind is list:
+                    new = _rewrite(value, mapping, keys, narrative)
             if new is not value:
                 if changed is None:
                     changed = dict(node)
                 changed[key] = new
     elif type(node) is list:
         for index, value in enumerate(node):
-            kind = type(value)
-            new = _rewrite(value, mapping) if kind is dict or kind is list else value
+            new = value
+            if type(value) is dict or type(value) is list:
+                new = _rewrite(value, mapping, keys, narrative)
             if new is not value:
                 if changed is None:
                     changed = list(node)
                 changed[index] = new
     return node if changed is None else changed
+
+
+def _linked(div: str, mapping: Mapping[str, str]) -> str:
+    """A narrative whose links and pictures lead where `mapping` says."""
+    if "href" not in div and "src" not in div:
+        return div
+
+    def address(found: re.Match[str]) -> str:
+        return f"{found[1]}{mapping.get(found[2], found[2])}"
+
+    linked = _LINKING_TAG.sub(lambda tag: _LINK.sub(address, tag[0]), div)
+    return div if linked == div else linked

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+from pater.access.caller import Caller
 from pater.store.read import Stored
-from pater.store.write import Claim
+from pater.store.write import Claim, Statement
 
 Method = Literal["create", "update", "delete"]
+STANDING = -2
+"""As `if_match`: any version, but there must be one that is not deleted."""
 Edit = Callable[[dict[str, Any]], dict[str, Any]]
 """The current resource -> the resource as it shall be; must not change what it is given."""
 ClaimsOf = Callable[[dict[str, Any], int, str], Sequence[Claim]]
@@ -31,7 +34,8 @@ class Change:
     Páteř itself writes because of another change of the same commit, which alone the policy judges.
     `edit`, given instead of `resource`, makes the new version of an update out of the current one
     (which must exist); unless `derived` that is a PATCH. `path` is where the resource stands in
-    what was sent, for issues. `claims_of` gives business keys to be claimed with it.
+    what was sent, for issues. `claims_of` gives business keys to be claimed with it. `statements`
+    go with it in the same transaction (what a `Keeper` keeps beside the resource).
     """
 
     method: Method
@@ -46,6 +50,15 @@ class Change:
     edit: Edit | None = field(default=None, compare=False)
     claims_of: ClaimsOf | None = field(default=None, compare=False)
     fresh: bool = False
+    statements: tuple[Statement, ...] = ()
+
+
+Keeper = Callable[[Caller, Change, Stored | None], Awaitable[Change]]
+"""(caller, change, what stands there now) -> the change as it shall be written.
+
+A room that keeps something beside all resources of a type sees each change of them here, whichever
+interaction it comes from. Raises RecordsError to refuse it.
+"""
 
 
 @dataclass(frozen=True, slots=True)

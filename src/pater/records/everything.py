@@ -1,19 +1,22 @@
-"""A patient's compartment: whose it is, all of it, and what it refers to in the directories."""
+"""Whole records: of a patient, of all patients, of an encounter; and what they refer to."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterable
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime
+from typing import TypeVar
 
 from pater.access.caller import Caller
 from pater.access.policy import PUBLIC_TYPES, Action, decide, group
 from pater.fhir.definitions import compartment
 from pater.records.errors import Forbidden, NotFound
 from pater.records.ports import DONE, Ports
+from pater.records.scope_filter import OUTSIDE, filter_of, full_page
 from pater.store import record as store
 from pater.store.read import Stored, persons_of, read_many
-from pater.store.record import RecordPlace
+from pater.store.record import Care, EverybodyPlace, RecordPlace
 from pater.store.search import Page
 
 MAX_COUNT = 1000
@@ -24,10 +27,14 @@ _REFERENCE = re.compile(
     rb'"reference"\s*:\s*"([^"]{1,500}/)?([A-Z][A-Za-z]{2,40})/([A-Za-z0-9\-.]{1,64})'
     rb'(?:/_history/[0-9]{1,9})?"'
 )
+_BOTH: tuple[Action, ...] = ("search", "read")
+_Place = TypeVar("_Place", RecordPlace, EverybodyPlace)
 COMPARTMENT = frozenset(
     type_ for type_ in (*compartment("Patient"), "Patient") if group(type_) != "audit"
 )
 """The types that may stand in a Patient compartment; the journal is asked by itself."""
+ENCOUNTER = frozenset({*compartment("Encounter"), "Patient"})
+"""The types that `$everything` of an Encounter gives."""
 
 
 async def person_of(
@@ -56,73 +63,212 @@ async def person_of(
     return person
 
 
-async def everything(
-    ports: Ports,
-    caller: Caller,
-    patient: str,
-    *,
-    types: Collection[str],
-    since: datetime | None,
-    count: int,
-    cursor: str | None,
-    referred: bool,
-) -> Page:
-    """A page of the patient's record; `types` empty = all. One journal entry a page.
+@dataclass(frozen=True, slots=True)
+class Wish:
+    """What part of a record is asked for: `types` empty = all; `referred` = what it refers to."""
+
+    types: Collection[str] = ()
+    since: datetime | None = None
+    care: Care | None = None
+    count: int = MAX_COUNT
+    cursor: str | None = None
+    referred: bool = True
+    name: str = "$everything"  # as the journal calls it
+
+    @property
+    def size(self) -> int:
+        """Resources of one page."""
+        return max(1, min(self.count, MAX_COUNT))
+
+
+async def of_patient(ports: Ports, caller: Caller, patient: str, wish: Wish) -> Page:
+    """A page of the patient's record. One journal entry a page.
 
     The record is what belongs to the person. `referred` brings along what its resources name in
     the directories (of nobody, or of this record), as far as the caller may read it.
     """
     person = await person_of(ports, caller, "search", "Patient", patient, "operation")
-    allowed = [each for each in COMPARTMENT if _may(caller, each, person)]
-    wanted = [each for each in allowed if not types or each in types]
-    after = RecordPlace.of(cursor) if cursor else None
-    size = max(1, min(count, MAX_COUNT))
-    page, place = await store.record(ports.db, person, wanted, since, after, size)
-    beside = await _referred(ports, caller, person, page) if referred else []
-    if types:
-        beside = [each for each in beside if each.type in types]
-    await ports.record(
-        [
-            ports.entry(
-                caller,
-                "search",
-                DONE,
-                decide(caller, "search", "Patient", person=person).reason,
-                person=person,
-                patient=patient,
-                type="Patient",
-                id=patient,
-                query="$everything" if referred else "*",
-                interaction="operation",
-            )
-        ]
+    await _not_outside(ports, caller, person, "Patient", patient, patient)
+    wanted = _wanted(caller, person, wish)
+    care, db = wish.care, ports.db
+    page, place = await _filtered(
+        ports,
+        caller,
+        lambda place, size: store.record(db, person, wanted, wish.since, place, size, care),
+        RecordPlace.of(wish.cursor) if wish.cursor else None,
+        wish.size,
     )
+    await _told(ports, caller, "Patient", patient, {person: patient}, wish.name)
+    beside = await _beside(ports, caller, page, wish)
     return Page(page, beside, None, place.text() if place else None)
 
 
-def _may(caller: Caller, type: str, person: int) -> bool:
+async def of_everybody(ports: Ports, caller: Caller, wish: Wish) -> Page:
+    """A page of the records that the caller may see all of: everybody's, or the own one.
+
+    One journal entry for each person on the page. Raises Forbidden.
+    """
+    decision = decide(caller, "search", "Patient", person=None)
+    outside = filter_of(caller, *_BOTH)
+    refusal = "" if decision.allowed else decision.reason
+    if decision.allowed and decision.patient_bound:
+        refusal = "not-bound"
+    if outside is not None and outside.touches("Patient"):
+        refusal = refusal or OUTSIDE
+    if not refusal and decision.persons is not None:
+        if caller.patient and caller.person in decision.persons:
+            return await of_patient(ports, caller, caller.patient, wish)
+        refusal = "no-person"
+    if refusal:
+        await ports.refused(caller, "search", "Patient", refusal, interaction="operation")
+        raise Forbidden(refusal)
+    wanted = _wanted(caller, None, wish)
+    page, place = await _filtered(
+        ports,
+        caller,
+        lambda place, size: store.everybody(ports.db, wanted, wish.since, place, size, wish.care),
+        EverybodyPlace.of(wish.cursor) if wish.cursor else None,
+        wish.size,
+    )
+    persons = {each.person for each in page}
+    names = await ports.names.of_all(ports.db, persons) if persons else {}
+    await _told(ports, caller, "Patient", "", names or {0: ""}, wish.name)
+    beside = await _beside(ports, caller, page, wish)
+    return Page(page, beside, None, place.text() if place else None)
+
+
+async def of_encounter(ports: Ports, caller: Caller, id: str, wish: Wish) -> Page:
+    """A page of what belongs to an Encounter: it, its patient, its compartment (R4 section 5.10).
+
+    Raises NotFound when there is none or it is withheld, Forbidden.
+    """
+    decision = decide(caller, "search", "Encounter", person=None)
+    found = [each for each in await read_many(ports.db, [("Encounter", id)]) if not each.deleted]
+    person = found[0].person if found else 0
+    failure: Exception | None = None
+    if not decision.allowed:
+        failure = Forbidden(decision.reason)
+    elif not found or not _may(caller, "Encounter", person):
+        decision = decide(caller, "search", "Encounter", person=person)
+        failure = NotFound("Encounter", id)
+    if failure is not None:
+        reason = "not-found" if decision.allowed else decision.reason
+        await ports.refused(
+            caller, "search", "Encounter", reason, person=person, id=id, interaction="operation"
+        )
+        raise failure
+    patient = await ports.patient_of(person)
+    await _not_outside(ports, caller, person, "Encounter", id, patient)
+    wanted = _wanted(caller, person, wish, ENCOUNTER)
+    base = ports.base_url
+    page, place = await _filtered(
+        ports,
+        caller,
+        lambda place, size: store.of_encounter(
+            ports.db, person, id, base, wanted, wish.since, place, size
+        ),
+        RecordPlace.of(wish.cursor) if wish.cursor else None,
+        wish.size,
+    )
+    await _told(ports, caller, "Encounter", id, {person: patient}, wish.name)
+    beside = await _beside(ports, caller, page, wish)
+    return Page(page, beside, None, place.text() if place else None)
+
+
+async def _not_outside(
+    ports: Ports, caller: Caller, person: int, type: str, id: str, patient: str
+) -> None:
+    """Refuses a record whose head the caller's scopes do not show: as if there were none."""
+    outside = filter_of(caller, *_BOTH)
+    if outside is None:
+        return
+    head = await read_many(ports.db, [(type, id), ("Patient", patient)])
+    if len(await outside.visible(ports.db, head)) < len(head):
+        await ports.refused(
+            caller, "search", type, OUTSIDE, person=person, id=id, interaction="operation"
+        )
+        raise NotFound(type, id)
+
+
+async def _filtered(
+    ports: Ports,
+    caller: Caller,
+    fetch: Callable[[_Place | None, int], Awaitable[tuple[list[Stored], _Place | None]]],
+    after: _Place | None,
+    size: int,
+) -> tuple[list[Stored], _Place | None]:
+    """A page of what the caller's scopes show."""
+    outside = filter_of(caller, *_BOTH)
+    if outside is None:
+        return await fetch(after, size)
+    return await full_page(fetch, lambda found: outside.visible(ports.db, found), after, size)
+
+
+def _wanted(
+    caller: Caller, person: int | None, wish: Wish, among: Collection[str] = COMPARTMENT
+) -> list[str]:
+    allowed = [each for each in among if _may(caller, each, person)]
+    return [each for each in allowed if not wish.types or each in wish.types]
+
+
+def _may(caller: Caller, type: str, person: int | None) -> bool:
     return all(decide(caller, a, type, person=person).allowed for a in _BOTH)
 
 
-_BOTH: tuple[Action, ...] = ("search", "read")
+async def _told(
+    ports: Ports, caller: Caller, type: str, id: str, patients: Mapping[int, str], name: str
+) -> None:
+    """A journal entry for each person: (person, Patient id)."""
+    await ports.record(
+        ports.entry(
+            caller,
+            "search",
+            DONE,
+            decide(caller, "search", type, person=person or None).reason,
+            person=person,
+            patient=patient,
+            type=type,
+            id=id,
+            query=name,
+            interaction="operation",
+        )
+        for person, patient in sorted(patients.items())
+    )
 
 
-async def _referred(
-    ports: Ports, caller: Caller, person: int, page: Iterable[Stored]
+async def _beside(ports: Ports, caller: Caller, page: Sequence[Stored], wish: Wish) -> list[Stored]:
+    if not wish.referred:
+        return []
+    found = await referred(ports, caller, page, PUBLIC_TYPES)
+    return [each for each in found if not wish.types or each.type in wish.types]
+
+
+async def referred(
+    ports: Ports,
+    caller: Caller,
+    page: Sequence[Stored],
+    types: Collection[str],
+    *,
+    rounds: int = _ROUNDS,
+    most: int = MOST_REFERRED,
 ) -> list[Stored]:
+    """What the resources of a page refer to, and that in turn: of these types, of the persons of
+    the page or of nobody, as far as the caller may read it. Nothing is recorded here."""
     here = (None, f"{ports.base_url}/".encode())
+    outside = filter_of(caller, *_BOTH)
+    persons = {0, *(each.person for each in page)}
     found: list[Stored] = []
     known = {(each.type, each.id) for each in page}
     last = list(page)
-    for _ in range(_ROUNDS):
+    for _ in range(rounds):
         named = {
             (match[2].decode("ascii"), match[3].decode("ascii"))
             for each in last
             for match in _REFERENCE.finditer(each.body)
             if match[1] in here
         }
-        keys = sorted(key for key in named - known if key[0] in PUBLIC_TYPES)
-        keys = keys[: MOST_REFERRED - len(found)]
+        keys = sorted(key for key in named - known if key[0] in types)
+        keys = keys[: most - len(found)]
         if not keys:
             break
         known |= set(keys)
@@ -130,8 +276,9 @@ async def _referred(
             each
             for each in await read_many(ports.db, keys)
             if not each.deleted
-            and each.person in (0, person)
+            and each.person in persons
             and decide(caller, "read", each.type, person=each.person).allowed
+            and (outside is None or outside.shows(each.type, each.body))
         ]
         found += sorted(last, key=lambda each: (each.type, each.id))
     return found

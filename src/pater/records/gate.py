@@ -2,36 +2,57 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import datetime
+from typing import Any
 
 from pater.access.caller import Caller
 from pater.access.policy import Action
+from pater.fhir.search.custom import Custom
 from pater.fhir.search.query import SearchRequest
 from pater.records import (
     conditional,
+    disclosing,
+    documents,
     everything,
+    export_walk,
+    exporting,
+    expunging,
     histories,
+    importing,
     journal_search,
+    latest,
     reading,
     searching,
     writing,
 )
-from pater.records.changes import Change, HistoryPage
+from pater.records.changes import Change, HistoryPage, Keeper
 from pater.records.conditional import Meant
+from pater.records.everything import Wish
+from pater.records.export_walk import ExportTask
+from pater.records.exporting import ExportPlan
+from pater.records.expunging import Expunge, Expunged
+from pater.records.importing import ImportTask
 from pater.records.ports import Ports
 from pater.store.database import Database
+from pater.store.files import Files
 from pater.store.history import Period
+from pater.store.jobs import Job
 from pater.store.journal import JournalRow
-from pater.store.read import Stored
+from pater.store.read import Stored, held_types
 from pater.store.search import Page
+from pater.store.versions import VersionKey
 from pater.store.write import Claim, Committer, Statement, Written, claim_key
+from pater.terminology.service import Terminology
 
 __all__ = [
     "Change",
     "Claim",
+    "ExportPlan",
+    "ExportTask",
     "Gate",
     "HistoryPage",
+    "ImportTask",
     "JournalRow",
     "Meant",
     "Page",
@@ -60,11 +81,26 @@ class Gate:
         *,
         base_url: str = "",
     ) -> None:
-        self._ports = Ports(db, committer, clock, cursor_key, new_id, base_url)
+        self._ports = Ports(db, committer, clock, cursor_key, new_id, base_url, Terminology(db))
+
+    @property
+    def terms(self) -> Terminology:
+        """The terminology service of this process, with what it remembers of definitions."""
+        return self._ports.terms
+
+    def keep(self, type: str, keeper: Keeper) -> None:
+        """Lets a room see (and change, and refuse) every change of a type before it is written."""
+        self._ports.keepers[type] = keeper
 
     async def read(self, caller: Caller, type: str, id: str) -> Stored:
         """The current version. Raises NotFound (also when withheld), Gone, Forbidden."""
         return await reading.read(self._ports, caller, type, id)
+
+    async def read_all(
+        self, caller: Caller, keys: Collection[tuple[str, str]]
+    ) -> dict[tuple[str, str], Stored]:
+        """Those of the resources that are there and that the caller may see, by (type, id)."""
+        return await reading.read_all(self._ports, caller, keys)
 
     async def vread(self, caller: Caller, type: str, id: str, version: int) -> Stored:
         """One version, superseded or current. Raises NotFound, Gone, Forbidden."""
@@ -96,6 +132,15 @@ class Gate:
         """
         return await histories.walk(self._ports, caller, type, count, cursor, period or Period())
 
+    async def types_held(self) -> frozenset[str]:
+        """The resource types of which there is any (nothing is told of whom)."""
+        return await held_types(self._ports.db)
+
+    @property
+    def custom(self) -> Custom:
+        """The search parameters beyond R4 that are in force, as this process knows them."""
+        return self._ports.db.parameters.custom
+
     async def search(
         self,
         caller: Caller,
@@ -111,28 +156,28 @@ class Gate:
         """
         return await searching.search(self._ports, caller, request, count, within)
 
-    async def everything(
-        self,
-        caller: Caller,
-        patient: str,
-        *,
-        types: Collection[str] = (),
-        since: datetime | None = None,
-        count: int = everything.MAX_COUNT,
-        cursor: str | None = None,
-        referred: bool = True,
-    ) -> Page:
-        """A page of a patient's whole record, and what it refers to. Raises NotFound, Forbidden."""
-        return await everything.everything(
-            self._ports,
-            caller,
-            patient,
-            types=types,
-            since=since,
-            count=count,
-            cursor=cursor,
-            referred=referred,
-        )
+    async def everything(self, caller: Caller, patient: str, wish: Wish) -> Page:
+        """A page of a patient's whole record ("" = of every patient's that the caller may see),
+        and what it refers to. Raises NotFound, Forbidden."""
+        if not patient:
+            return await everything.of_everybody(self._ports, caller, wish)
+        return await everything.of_patient(self._ports, caller, patient, wish)
+
+    async def everything_of_encounter(self, caller: Caller, id: str, wish: Wish) -> Page:
+        """A page of an Encounter's compartment and what it refers to. Raises as `everything`."""
+        return await everything.of_encounter(self._ports, caller, id, wish)
+
+    async def latest(self, caller: Caller, patient: str, request: SearchRequest, each: int) -> Page:
+        """The newest `each` observations of every code of a patient. Raises as `everything`."""
+        return await latest.latest(self._ports, caller, patient, request, each)
+
+    async def document(self, caller: Caller, id: str) -> list[Stored]:
+        """A Composition and what it leads to, to be made a document of. Raises as `read`."""
+        return await documents.document(self._ports, caller, id)
+
+    async def expunge(self, caller: Caller, wish: Expunge) -> Expunged:
+        """Takes versions or a resource out for good, one batch. Raises Forbidden."""
+        return await expunging.expunge(self._ports, caller, wish)
 
     async def meant(self, caller: Caller, request: SearchRequest) -> Meant:
         """What the query of a conditional interaction means now: one resource or none.
@@ -158,19 +203,74 @@ class Gate:
         """
         return await writing.commit(self._ports, caller, changes, claims, statements, interaction)
 
+    async def visible(self, caller: Caller, versions: Sequence[Stored]) -> list[Stored]:
+        """Those versions that a subscriber may be told of now; nothing leaves, none is recorded."""
+        return await disclosing.visible(self._ports, caller, versions)
+
+    async def disclose(
+        self, caller: Caller, keys: Sequence[VersionKey], why: str
+    ) -> dict[VersionKey, Stored]:
+        """The versions among `keys` that may be sent to a subscriber, decided and recorded."""
+        return await disclosing.disclose(self._ports, caller, keys, why)
+
+    def now(self) -> datetime:
+        """The time by which everything here is written."""
+        return self._ports.clock()
+
     def new_id(self) -> str:
         """A fresh resource id, for references that are needed before the commit."""
         return self._ports.new_id()
 
-    async def require(self, caller: Caller, action: Action, type: str) -> None:
-        """Decides about the type alone, before any work is done for it. Raises Forbidden."""
-        await writing.require(self._ports, caller, action, type)
+    async def require(
+        self, caller: Caller, action: Action, type: str, *, whole: bool = False
+    ) -> None:
+        """Decides about the type alone, before any work is done for it. Raises Forbidden.
+
+        `whole`: every resource of the type is needed, so no scope may narrow it.
+        """
+        await writing.require(self._ports, caller, action, type, whole=whole)
 
     async def refuse(
         self, caller: Caller, action: Action, type: str, reason: str, *, id: str = ""
     ) -> None:
         """Records that something was refused before it came to the gate."""
         await self._ports.refused(caller, action, type, reason, id=id)
+
+    async def plan_export(
+        self,
+        caller: Caller,
+        *,
+        types: Collection[str] = (),
+        patients: Collection[str] | None = None,
+        personal: bool = False,
+        query: str = "",
+        only_known: bool = False,
+    ) -> ExportPlan:
+        """What a bulk export may contain, recorded. Raises Forbidden, NotFound."""
+        return await exporting.plan(
+            self._ports, caller, types=types, patients=patients, personal=personal, query=query,
+            only_known=only_known,
+        )  # fmt: skip
+
+    async def export(
+        self, caller: Caller, job: Job, files: Files, task: ExportTask
+    ) -> Mapping[str, Any]:
+        """Writes what was planned for the caller into files; see `export_walk.run`."""
+        return await export_walk.run(self._ports, files, job, caller, task)
+
+    async def export_fetched(self, caller: Caller, plan: ExportPlan, name: str) -> None:
+        """Records that a file of an export is about to be handed out."""
+        await exporting.fetched(self._ports, caller, plan, name)
+
+    async def require_import(self, caller: Caller, query: str) -> None:
+        """Decides whether the caller may import, and records that it begins. Raises Forbidden."""
+        await importing.require(self._ports, caller, query)
+
+    async def run_import(
+        self, caller: Caller, job: Job, files: Files, task: ImportTask
+    ) -> Mapping[str, Any]:
+        """Writes the lines of files; see `importing.run`. Raises JobFailed."""
+        return await importing.run(self._ports, files, job, caller, task)
 
     async def journal(
         self,
@@ -181,12 +281,11 @@ class Gate:
         since: datetime | None = None,
         until: datetime | None = None,
         count: int = 50,
-        before: int | tuple[datetime, int] | None = None,
+        before: tuple[datetime, int] | None = None,
     ) -> list[JournalRow]:
         """Who looked at what, newest first: for a patient their own, for the loader anybody's.
 
-        `before` is the `seq` (or `at` and `seq`) of the last row
-        of the page before. Raises Forbidden.
+        `before` is `at` and `seq` of the last row of the page before. Raises Forbidden.
         """
         return await journal_search.rows(
             self._ports,
@@ -196,5 +295,5 @@ class Gate:
             since=since,
             until=until,
             count=count,
-            before=before[1] if isinstance(before, tuple) else before,
+            before=before,
         )

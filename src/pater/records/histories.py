@@ -8,6 +8,7 @@ from pater.fhir.definitions import RESOURCE_TYPES
 from pater.records.changes import HistoryPage
 from pater.records.errors import Forbidden
 from pater.records.ports import DONE, Ports
+from pater.records.scope_filter import filter_of, full_page
 from pater.store import history as store
 from pater.store.history import Period, Place
 
@@ -35,6 +36,8 @@ async def walk(
             refusal = refusal or (decision.reason if not decision.allowed else search.reason)
         elif group(each) == "audit":
             continue  # the journal has no versions
+        elif group(each) == "owned" and not type and whose is not None:
+            continue  # asked for by its type: it is nobody's record
         elif search.patient_bound or whose == frozenset():
             refusal = "not-bound"
         else:
@@ -47,7 +50,16 @@ async def walk(
         raise Forbidden(refusal)
     count = max(1, min(count, MAX_COUNT))
     before = Place.of(cursor) if cursor else None
-    page, after = await store.walk(ports.db, types, persons, period, before, count)
+    outside = filter_of(caller, "history", "search")
+    if outside is None:
+        page, after = await store.walk(ports.db, types, persons, period, before, count)
+    else:
+        page, after = await full_page(
+            lambda place, size: store.walk(ports.db, types, persons, period, place, size),
+            lambda versions: outside.visible(ports.db, versions),
+            before,
+            count,
+        )
     shown = {each.person for each in page}
     if not shown and persons is not None:
         shown = set(persons)

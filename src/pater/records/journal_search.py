@@ -23,9 +23,10 @@ from pater.fhir.search.query import (
 )
 from pater.records.errors import Forbidden, NotFound
 from pater.records.ports import DONE, Ports
+from pater.records.scope_filter import OUTSIDE, filter_of
 from pater.records.search_terms import journal_query
 from pater.store import search as store_search
-from pater.store.journal import JournalRow, read_entry, read_journal
+from pater.store.journal import JournalRow, place_id, place_of, read_entry, read_journal
 from pater.store.read import Stored, persons_of
 from pater.store.search import Page, Scope
 
@@ -73,6 +74,10 @@ async def read(ports: Ports, caller: Caller, id: str) -> Stored:
         reason = "other-person" if row else "not-found"
         await ports.refused(caller, "read", TYPE, reason, person=person, id=id)
         raise NotFound(TYPE, id)
+    outside = filter_of(caller, "read")
+    if outside is not None and not outside.holds(TYPE, to_fhir(row, ports.base_url)):
+        await ports.refused(caller, "read", TYPE, OUTSIDE, person=row.person, id=id)
+        raise NotFound(TYPE, id)
     await ports.record(
         [
             ports.entry(
@@ -92,6 +97,9 @@ async def search(ports: Ports, caller: Caller, request: SearchRequest, count: in
     if decision.persons is not None:
         for person in decision.persons:
             wanted.of_person(person)
+    outside = filter_of(caller, "search")
+    if outside is not None and outside.touches(TYPE):
+        wanted.tests.append(lambda row: outside.holds(TYPE, to_fhir(row, ports.base_url)))
     size = max(1, min(count or request.count or DEFAULT_COUNT, MAX_COUNT))
     before = _position(request.cursor)
     found, more = await _collect(ports, wanted, size, before)
@@ -117,7 +125,7 @@ async def rows(
     since: datetime | None,
     until: datetime | None,
     count: int,
-    before: int | None,
+    before: tuple[datetime, int] | None,
 ) -> list[JournalRow]:
     """Journal rows for pages, newest first; looking at them is an entry of its own."""
     decision = await _decided(ports, caller)
@@ -150,7 +158,7 @@ async def _decided(ports: Ports, caller: Caller, query: str = "") -> Decision:
 
 
 async def _collect(
-    ports: Ports, wanted: _Filter, size: int, before: int | None
+    ports: Ports, wanted: _Filter, size: int, before: tuple[datetime, int] | None
 ) -> tuple[list[JournalRow], bool]:
     """Up to `size` rows that meet the filter, and whether there may be more."""
     if wanted.nothing:
@@ -173,7 +181,7 @@ async def _collect(
         if len(batch) < step:
             return found, False
         seen += len(batch)
-        before = batch[-1].seq
+        before = batch[-1].at, batch[-1].seq
     if found:
         return found, True
     raise _refused("", f"no match within {SCAN_LIMIT} entries: narrow the search", "too-costly")
@@ -186,6 +194,8 @@ async def _filter(ports: Ports, request: SearchRequest) -> _Filter:
         issues += _refused("_sort", "AuditEvents come newest first (_sort=-date)").issues
     if request.includes:
         issues += _refused("_include", "AuditEvents are searched without inclusion").issues
+    if request.filter is not None:
+        issues += _refused("_filter", "AuditEvents are searched without or and not").issues
     if request.total != "none" or request.summary == "count":
         issues += _refused("_total", "AuditEvents are not counted").issues
     wanted = _Filter()
@@ -309,15 +319,17 @@ def _cursor(row: JournalRow) -> str:
     """The place where a page ends. It says nothing secret and every page is decided anew, so it
     needs no seal.
     """
-    return str(row.seq)
+    return str(place_id(row.at, row.seq))
 
 
-def _position(cursor: str | None) -> int | None:
+def _position(cursor: str | None) -> tuple[datetime, int] | None:
     if cursor is None:
         return None
-    if not (cursor.isascii() and cursor.isdigit() and len(cursor) < 19):
+    uuid = _uuid(cursor)
+    place = place_of(uuid) if uuid else None
+    if place is None:
         raise _refused("", "the page cursor is damaged", "value")
-    return int(cursor)
+    return place
 
 
 def _refused(param: str, text: str, code: str = "not-supported") -> SearchError:

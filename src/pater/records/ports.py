@@ -10,10 +10,12 @@ from pater.access import audit
 from pater.access.caller import Caller
 from pater.access.policy import Action
 from pater.fhir.definitions import TYPE_NUMBER
+from pater.records.changes import Keeper
 from pater.records.patient_names import PatientNames
 from pater.store.database import Database
 from pater.store.journal import JournalEntry
 from pater.store.write import Committer
+from pater.terminology.service import Terminology
 
 DONE = audit.OK
 REFUSED = audit.MINOR_FAILURE
@@ -49,7 +51,9 @@ class Ports:
     cursor_key: bytes
     new_id: Callable[[], str]
     base_url: str
+    terms: Terminology
     names: PatientNames = field(default_factory=PatientNames)
+    keepers: dict[str, Keeper] = field(default_factory=dict)  # by resource type
 
     async def patient_of(self, person: int) -> str:
         """The Patient id of a person, "" when there is none."""

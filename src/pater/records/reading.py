@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 from pater.access.caller import Caller
 from pater.access.policy import Action, decide
 from pater.records import journal_search
 from pater.records.changes import HistoryPage
 from pater.records.errors import Forbidden, Gone, NotFound
-from pater.records.ports import DONE, Ports
+from pater.records.ports import DONE, REFUSED, Ports
+from pater.records.scope_filter import OUTSIDE, Filter, filter_of, full_page
 from pater.store import read as store
 from pater.store.history import Period, Place, of_one
 from pater.store.journal import JournalEntry
@@ -23,6 +26,39 @@ async def read(ports: Ports, caller: Caller, type: str, id: str) -> Stored:
         return await journal_search.read(ports, caller, id)
     stored = await store.read(ports.db, type, id)
     return await _shown(ports, caller, "read", "read", type, id, stored)
+
+
+async def read_all(
+    ports: Ports, caller: Caller, keys: Collection[tuple[str, str]]
+) -> dict[tuple[str, str], Stored]:
+    """The current versions of those that are there and that the caller may see, by (type, id).
+
+    All are decided and recorded as single reads are, together.
+    """
+    there = await store.read_many(ports.db, [key for key in keys if key[0] != AUDIT])
+    there = [each for each in there if not each.deleted]
+    allowed = [e for e in there if decide(caller, "read", e.type, person=e.person).allowed]
+    outside = filter_of(caller, "read")
+    shown = allowed if outside is None else await outside.visible(ports.db, allowed)
+    seen = {(each.type, each.id): each for each in shown}
+    persons = {each.person for each in there if each.person}
+    names = await ports.names.of_all(ports.db, persons) if persons else {}
+    await ports.record(
+        ports.entry(
+            caller,
+            "read",
+            DONE if (each.type, each.id) in seen else REFUSED,
+            decision.reason if (each.type, each.id) in seen or not decision.allowed else OUTSIDE,
+            person=each.person,
+            patient=names.get(each.person, ""),
+            type=each.type,
+            id=each.id,
+            version=each.version,
+        )
+        for each in there
+        for decision in (decide(caller, "read", each.type, person=each.person),)
+    )
+    return seen
 
 
 async def vread(ports: Ports, caller: Caller, type: str, id: str, version: int) -> Stored:
@@ -53,8 +89,14 @@ async def history(
         return HistoryPage([await journal_search.read(ports, caller, id)], None)
     count = max(1, min(count, MAX_HISTORY))
     before = Place.of(cursor) if cursor else None
-    page, after = await of_one(ports.db, type, id, period or Period(), before, count)
-    newest = page[0] if page else await store.read(ports.db, type, id)
+    outside = filter_of(caller, "history")
+    if outside is None:
+        page, after = await of_one(ports.db, type, id, period or Period(), before, count)
+        newest = page[0] if page else await store.read(ports.db, type, id)
+    else:
+        page, after = await _within(ports, outside, type, id, period or Period(), before, count)
+        some = page or (await _within(ports, outside, type, id, Period(), None, 1))[0]
+        newest = some[0] if some else None
     interaction = "history-instance"
     reason = await _allowed(ports, caller, "history", interaction, type, id, newest)
     # a record may have been moved to another person: older versions stay with the former one
@@ -69,6 +111,24 @@ async def history(
         ]
     )
     return HistoryPage(shown, after.text() if after else None)
+
+
+async def _within(
+    ports: Ports,
+    outside: Filter,
+    type: str,
+    id: str,
+    period: Period,
+    before: Place | None,
+    count: int,
+) -> tuple[list[Stored], Place | None]:
+    """A page of the versions that the caller's scopes show."""
+    return await full_page(
+        lambda place, size: of_one(ports.db, type, id, period, place, size),
+        lambda versions: outside.visible(ports.db, versions),
+        before,
+        count,
+    )
 
 
 async def _shown(
@@ -135,6 +195,9 @@ async def _allowed(
         decision = decide(caller, action, type, person=person)
         failure = None if decision.allowed else NotFound(type, id)
     reason = decision.reason if stored or not decision.allowed else "not-found"
+    outside = filter_of(caller, action) if failure is None else None
+    if outside is not None and stored and not await outside.visible(ports.db, [stored]):
+        failure, reason = NotFound(type, id), OUTSIDE
     if failure is not None:
         await ports.refused(
             caller, action, type, reason, person=person, id=id, interaction=interaction

@@ -11,16 +11,22 @@ from collections.abc import Iterator
 from datetime import datetime, timedelta
 
 from pater.fhir.search.query import (
+    And,
+    CompositeTerm,
     Condition,
     DateTerm,
     MissingTerm,
+    Node,
+    Not,
     NumberTerm,
+    Or,
     ReferenceTerm,
     SearchRequest,
     StringTerm,
     TokenTerm,
     UriTerm,
     Value,
+    WordsTerm,
 )
 
 _DAY = timedelta(days=1)
@@ -29,7 +35,7 @@ _IDENTIFYING = frozenset(
     {
         "identifier", "name", "family", "given", "phonetic", "birthdate", "phone", "email",
         "telecom", "address", "address-city", "address-postalcode", "address-state",
-        "address-country", "death-date", "subscriber-id", "_id",
+        "address-country", "death-date", "subscriber-id", "_id", "_text", "_content",
     }
 )  # fmt: skip
 QUERY_LENGTH = 2000
@@ -45,18 +51,42 @@ def journal_query(request: SearchRequest, key: bytes) -> str:
 
     Keyed, because a birth number has so few possible values that a plain hash would tell it.
     """
-    texts = []
-    for name, values in _named(request.conditions, ""):
-        last = name.rsplit(".", 1)[-1].rsplit(":", 1)[0] if "." in name else name.split(":")[0]
-        hide = last in _IDENTIFYING or name.endswith(":identifier") or name.startswith("_has:")
-        shown = [_hashed(v, key) if hide and v not in ("true", "false") else v for v in values]
-        texts.append(f"{name}={','.join(shown)}")
+    texts = [_shown(request.conditions, key)] if request.conditions else []
+    if request.filter is not None:
+        texts.append(f"_filter={_tree(request.filter, key)}")
     for include in request.includes:
         kind = "_revinclude" if include.reverse else "_include"
         texts.append(f"{kind}={include.source_type}:{include.param}")
     if request.cursor is not None:
         texts.append("(next page)")
     return "&".join(texts)[:QUERY_LENGTH]
+
+
+def _shown(conditions: tuple[Condition, ...], key: bytes) -> str:
+    texts = []
+    for name, values in _named(conditions, ""):
+        last = name.rsplit(".", 1)[-1].rsplit(":", 1)[0] if "." in name else name.split(":")[0]
+        hide = (
+            last in _IDENTIFYING
+            or name.endswith((":identifier", ":text"))
+            or name.startswith("_has:")
+            or any(condition.source is not None for condition in conditions)
+        )
+        shown = [_hashed(v, key) if hide and v not in ("true", "false") else v for v in values]
+        texts.append(f"{name}={','.join(shown)}")
+    return "&".join(texts)
+
+
+def _tree(node: Node, key: bytes) -> str:
+    match node:
+        case And(parts):
+            return f"({' and '.join(_tree(part, key) for part in parts)})"
+        case Or(parts):
+            return f"({' or '.join(_tree(part, key) for part in parts)})"
+        case Not(part):
+            return f"not({_tree(part, key)})"
+        case _:
+            return _shown((node,), key)
 
 
 def _hashed(value: str, key: bytes) -> str:
@@ -98,6 +128,8 @@ def _text(value: Value, condition: Condition) -> str:
             return f"{value.types[0]}/{value.id}" if single else value.id
         case DateTerm():
             return f"{value.prefix}{_span(value.low, value.high)}"
+        case NumberTerm(written=written) if written:
+            return f"{value.prefix}{written}"
         case NumberTerm():
             unit = f"|{value.system or ''}|{value.code}" if value.code else ""
             return f"{value.prefix}{value.value:g}{unit}"
@@ -105,6 +137,10 @@ def _text(value: Value, condition: Condition) -> str:
             return _escaped(value.value)
         case MissingTerm():
             return "true" if value.missing else "false"
+        case WordsTerm():
+            return _escaped(value.text)
+        case CompositeTerm():
+            return "$".join(_text(part.values[0], part) for part in value.parts)
 
 
 def _span(low: datetime, high: datetime) -> str:

@@ -8,16 +8,19 @@ from typing import NoReturn
 
 from pater.access.binding import MOST_NAMED
 from pater.access.caller import Caller
-from pater.access.policy import PUBLIC_TYPES, Decision, decide, is_bound, is_personal
+from pater.access.policy import PUBLIC_TYPES, Decision, decide, group, is_bound, is_personal
 from pater.fhir.definitions import RESOURCE_TYPES
 from pater.fhir.search.query import Condition, ReferenceTerm, SearchRequest
 from pater.records import journal_search
+from pater.records.coded_terms import looked_up
 from pater.records.errors import Forbidden
 from pater.records.everything import person_of
 from pater.records.ports import DONE, REFUSED, Ports
+from pater.records.scope_filter import narrowed
 from pater.records.search_terms import journal_query, pairs
 from pater.store import read as store
 from pater.store import search as store_search
+from pater.store.journal import JournalEntry, alike
 from pater.store.search import Page, Scope
 
 DEFAULT_COUNT = 50
@@ -49,17 +52,19 @@ async def search(
     scope = _scope(caller, request, decision)
     if decision.patient_bound and _combines(request):
         # what is combined with the named patients is looked for with them, not with others
-        named = await _meant(ports, request, naming)
+        named = await _meant(ports, caller, request, naming)
         if len(named) > MOST_PERSONS:
             await _refuse(ports, caller, request, "not-bound", query)
         scope = replace(scope, persons=named | {0})
+    if request.coded:
+        request = await looked_up(ports.db, ports.terms, request)
     size = page_size(request, count)
     if not size and request.total == "none":
         request = replace(request, total="accurate")  # the number is all that was asked for
     page = await store_search.search(
         ports.db, request, scope, count=size, cursor_key=ports.cursor_key
     )
-    if decision.patient_bound and await _lists(ports, request, naming, page):
+    if decision.patient_bound and await _lists(ports, caller, request, naming, page):
         await _refuse(ports, caller, request, "not-bound", query)
     await _record(ports, caller, request, naming, decision, page, query)
     return page
@@ -76,6 +81,9 @@ async def _search_within(
     if request.type not in PUBLIC_TYPES:
         persons |= {0}
     scope = replace(wide, persons=persons, ownerless=PUBLIC_TYPES)
+    query = journal_query(request, ports.cursor_key)
+    if request.coded:
+        request = await looked_up(ports.db, ports.terms, request)
     size = page_size(request, count)
     if not size and request.total == "none":
         request = replace(request, total="accurate")
@@ -92,7 +100,7 @@ async def _search_within(
                 person=person,
                 patient=patient,
                 type=request.type,
-                query=journal_query(request, ports.cursor_key),
+                query=query,
             )
         ]
     )
@@ -126,12 +134,12 @@ def _combines(request: SearchRequest) -> bool:
         condition.kind == "has"
         or any(chain.condition.kind in ("chain", "has") for chain in condition.chain)
         or (condition.kind == "chain" and condition.param not in ("patient", "subject"))
-        for condition in request.conditions
+        for condition in request.every_condition()
     )
 
 
 async def _lists(
-    ports: Ports, request: SearchRequest, naming: tuple[Condition, ...], page: Page
+    ports: Ports, caller: Caller, request: SearchRequest, naming: tuple[Condition, ...], page: Page
 ) -> bool:
     """Whether one identifier turned out to mean so many people that the answer would list them."""
     if any(_names_patients(condition) for condition in naming):
@@ -139,15 +147,18 @@ async def _lists(
     shown = {each.person for each in page.matches}
     if len(shown) <= MOST_PERSONS and page.next is None and not page.total:
         return False
-    return len(await _meant(ports, request, naming)) > MOST_PERSONS
+    return len(await _meant(ports, caller, request, naming)) > MOST_PERSONS
 
 
 async def _meant(
-    ports: Ports, request: SearchRequest, naming: tuple[Condition, ...]
+    ports: Ports, caller: Caller, request: SearchRequest, naming: tuple[Condition, ...]
 ) -> frozenset[int]:
     """The persons whose records the naming conditions mean, one more than are allowed at most."""
     return await store_search.persons(
-        ports.db, SearchRequest(request.type, naming), most=MOST_PERSONS + 1
+        ports.db,
+        SearchRequest(request.type, naming),
+        most=MOST_PERSONS + 1,
+        scope=Scope(narrow=narrowed(caller, "search")),
     )
 
 
@@ -160,11 +171,15 @@ def page_size(request: SearchRequest, count: int | None) -> int:
 
 
 def _scope(caller: Caller, request: SearchRequest, decision: Decision) -> Scope:
-    if not request.includes and all(c.kind not in ("chain", "has") for c in request.conditions):
-        return Scope(decision.persons)
+    narrow = narrowed(caller, "search")
+    if not request.includes and all(
+        c.kind not in ("chain", "has") for c in request.every_condition()
+    ):
+        return Scope(decision.persons, narrow=narrow)
     # the request and the address do not matter to the policy: without them the answer is shared
     who = replace(caller, request_id="", source="", name="", organization_name="")
-    return _wide_scope(who, is_personal(request.type), decision)
+    wide = _wide_scope(who, is_personal(request.type), decision)
+    return wide if narrow is None else replace(wide, narrow=narrow)
 
 
 @lru_cache(maxsize=1024)
@@ -179,7 +194,8 @@ def _wide_scope(caller: Caller, personal: bool, decision: Decision) -> Scope:
     excluded = {"AuditEvent"}
     for type_ in RESOURCE_TYPES:
         found = decide(caller, "search", type_, person=None)
-        if not found.allowed or (found.patient_bound and not personal):
+        others = group(type_) == "owned" and found.persons is not None
+        if not found.allowed or others or (found.patient_bound and not personal):
             excluded.add(type_)
     if decision.persons is None:
         return Scope(None, frozenset(excluded), together=decision.patient_bound)
@@ -214,19 +230,17 @@ async def _record(
         outcomes = dict.fromkeys(own - {0}, DONE)
     unnamed = [person for person in outcomes if not shown.get(person)]
     names = await ports.names.of_all(ports.db, unnamed) if unnamed else {}
-    await ports.record(
-        ports.entry(
-            caller,
-            "search",
-            outcome,
-            "other-person" if outcome == REFUSED else decision.reason,
-            person=person,
-            patient=shown.get(person) or names.get(person, ""),
-            type=request.type,
-            query=query,
-        )
-        for person, outcome in (outcomes or {0: DONE}).items()
-    )
+    entries: list[JournalEntry] = []
+    for outcome, reason in ((DONE, decision.reason), (REFUSED, "other-person")):
+        those = [
+            (person, shown.get(person) or names.get(person, ""))
+            for person, found in (outcomes or {0: DONE}).items()
+            if found == outcome
+        ]
+        if those:
+            one = ports.entry(caller, "search", outcome, reason, type=request.type, query=query)
+            entries += alike(one, those)
+    await ports.record(entries)
 
 
 async def _asked(

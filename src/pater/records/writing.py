@@ -9,7 +9,7 @@ from pater.access.caller import Caller
 from pater.access.policy import Action, decide
 from pater.fhir.issues import Issue
 from pater.fhir.json import parse
-from pater.records.changes import Change, Method
+from pater.records.changes import STANDING, Change, Method
 from pater.records.compartments import owner_reference, persons_for
 from pater.records.errors import (
     AlreadyClaimed,
@@ -20,7 +20,9 @@ from pater.records.errors import (
     Unprocessable,
 )
 from pater.records.ports import DONE, Ports
+from pater.records.scope_filter import OUTSIDE, filter_of
 from pater.store.journal import JournalEntry
+from pater.store.parameters import problems, refresh, registration
 from pater.store.read import Stored, read_many
 from pater.store.write import (
     Claim,
@@ -94,12 +96,20 @@ async def require(
     *,
     id: str = "",
     interaction: str = "",
+    whole: bool = False,
 ) -> str:
-    """The policy's reason for an action on a type; a refusal is recorded and raised (Forbidden)."""
+    """The policy's reason for an action on a type; a refusal is recorded and raised (Forbidden).
+
+    With `whole` it is refused too when the caller's scopes leave out some resources of the type.
+    """
     decision = decide(caller, action, type, person=None)
-    if not decision.allowed:
-        await ports.refused(caller, action, type, decision.reason, id=id, interaction=interaction)
-        raise Forbidden(decision.reason)
+    refusal = "" if decision.allowed else decision.reason
+    if whole and not refusal:
+        outside = filter_of(caller, action)
+        refusal = OUTSIDE if outside is not None and outside.touches(type) else ""
+    if refusal:
+        await ports.refused(caller, action, type, refusal, id=id, interaction=interaction)
+        raise Forbidden(refusal)
     return decision.reason
 
 
@@ -151,7 +161,12 @@ async def _plan(
         stored = current.get((change.type, change.id or ""))
         if change.method != "create" and stored is not None and not change.derived:
             await _own(ports, caller, change, stored, interaction)
+            if await _outside(ports, caller, change, stored, interaction):
+                del current[(change.type, change.id or "")]  # a deletion: as if it were not there
     changes = [await _edited(ports, caller, change, current, interaction) for change in changes]
+    if any(change.type in ports.keepers for change in changes):
+        changes = [await _kept(ports, caller, change, current) for change in changes]
+    await _new_within(ports, caller, changes, current, interaction)
     patients = await _patients(ports, changes, current)
     found = await persons_for(ports.db, changes, patients, ports.base_url)
     plans: list[_Plan] = []
@@ -190,7 +205,7 @@ async def _edited(
                 id=change.id or "", interaction=interaction,
             )  # fmt: skip
         raise NotFound(change.type, change.id or "")
-    if change.if_match is not None and change.if_match != stored.version:
+    if change.if_match not in (None, STANDING, stored.version):
         raise PreconditionFailed(change.type, stored.id, stored.version)
     before = parse(stored.body)
     resource = change.edit(before)
@@ -200,6 +215,16 @@ async def _edited(
         replace(edited, resource=before), ports.base_url
     )
     return replace(edited, person=stored.person) if same else edited
+
+
+async def _kept(
+    ports: Ports, caller: Caller, change: Change, current: dict[_Key, Stored]
+) -> Change:
+    """A change as the room that keeps its type wants it."""
+    keeper = ports.keepers.get(change.type)
+    if keeper is None:
+        return change
+    return await keeper(caller, change, current.get((change.type, change.id or "")))
 
 
 async def _patients(
@@ -239,6 +264,48 @@ async def _own(
     raise NotFound(change.type, stored.id)
 
 
+async def _outside(
+    ports: Ports, caller: Caller, change: Change, stored: Stored, interaction: str
+) -> bool:
+    """Whether what stands there is outside the caller's scopes; NotFound unless to be deleted."""
+    outside = filter_of(caller, change.method)
+    if outside is None or stored.deleted or outside.shows(stored.type, stored.body):
+        return False
+    await ports.refused(
+        caller, change.method, change.type, OUTSIDE, person=stored.person, id=stored.id,
+        interaction=interaction,
+    )  # fmt: skip
+    if change.method == "delete":
+        return True
+    raise NotFound(change.type, stored.id)
+
+
+async def _new_within(
+    ports: Ports,
+    caller: Caller,
+    changes: Sequence[Change],
+    current: dict[_Key, Stored],
+    interaction: str,
+) -> None:
+    """Refuses to write what the caller's scopes with arguments leave out."""
+    for change in changes:
+        if change.derived or change.resource is None:
+            continue
+        absent = (change.type, change.id or "") not in current
+        actions: tuple[Action, ...] = (
+            ("update", "create") if absent and change.method == "update" else (change.method,)
+        )
+        outside = filter_of(caller, *actions)
+        if outside is None or not outside.touches(change.type):
+            continue
+        if not outside.holds(change.type, {**change.resource, "id": change.id}):
+            named = change.id or "" if change.method != "create" else ""
+            await ports.refused(
+                caller, change.method, change.type, OUTSIDE, id=named, interaction=interaction
+            )
+            raise Forbidden(OUTSIDE)
+
+
 def _create(caller: Caller, change: Change, person: int, reason: str) -> _Plan:
     _storable(caller, change, person)
     put = _put(change, person, 0)
@@ -259,6 +326,7 @@ def _update(
     expected = change.if_match
     if expected is not None:
         _match(change, stored)
+        expected = _standing(change, stored)
     elif absent:
         expected = 0
     put = _put(change, person, expected)
@@ -271,7 +339,7 @@ def _update(
         reason,
         put,
         # an edit is bound to the version that we read: read again when it is no longer current
-        conditional=change.if_match is not None and change.edit is None,
+        conditional=change.if_match not in (None, STANDING) and change.edit is None,
     )
 
 
@@ -281,7 +349,7 @@ def _delete(change: Change, stored: Stored | None, reason: str) -> _Plan:
     person = stored.person if stored is not None else 0
     put = None
     if stored is not None and not stored.deleted:
-        put = _put(change, person, change.if_match)
+        put = _put(change, person, _standing(change, stored))
     return _Plan(
         change,
         change.id or "",
@@ -289,15 +357,23 @@ def _delete(change: Change, stored: Stored | None, reason: str) -> _Plan:
         "delete",
         reason,
         put,
-        conditional=change.if_match is not None,
+        conditional=change.if_match not in (None, STANDING),
     )
+
+
+def _standing(change: Change, stored: Stored | None) -> int | None:
+    """The version to write over; when any may stand there, the one that we saw."""
+    if change.if_match == STANDING and stored is not None:
+        return stored.version
+    return change.if_match
 
 
 def _match(change: Change, stored: Stored | None) -> None:
     """Early answer to a version that is wrong already; the commit itself holds it under a lock."""
     version = stored.version if stored is not None else 0
     standing = version if stored is not None and not stored.deleted else 0
-    if change.if_match not in (version, standing):
+    good = standing > 0 if change.if_match == STANDING else change.if_match in (version, standing)
+    if not good:
         raise PreconditionFailed(change.type, change.id or "", version or None)
 
 
@@ -338,17 +414,23 @@ async def _write(
         if plan.change.claims_of is not None and plan.change.resource is not None:
             held += plan.change.claims_of(plan.change.resource, plan.person, plan.id)
     held = list({claim.key: claim for claim in held}.values())
+    also = [*statements, *(each for plan in plans for each in plan.change.statements)]
+    parameters = [put for put in puts if put.type == "SearchParameter"]
+    for put in parameters:
+        also += _registered(ports, put)
     journal = await _entries(ports, caller, plans, interaction)
     done: list[Written] = []
-    if puts or held or statements:
+    if puts or held or also:
         done = await ports.committer.commit(
-            WriteSet(puts=puts, claims=held, statements=list(statements), journal=journal)
+            WriteSet(puts=puts, claims=held, statements=also, journal=journal)
         )
     elif journal:
         await ports.record(journal)
     for plan in plans:
         if plan.change.type == "Patient" and plan.put is not None and plan.action != "delete":
             ports.names.learn(plan.person, plan.id)
+    if parameters:
+        await refresh(ports.db)
     # the committer gives one answer a put, in the order of the puts
     answers = iter(done)
     now = ports.clock()
@@ -358,6 +440,15 @@ async def _write(
         else Written(plan.change.type, plan.id, 0, now, False, b"")
         for plan in plans
     ]
+
+
+def _registered(ports: Ports, put: Put) -> list[Statement]:
+    """What makes a SearchParameter one that can be searched by. Raises Unprocessable."""
+    if put.resource is not None:
+        issues = problems(put.resource, ports.db.parameters.custom)
+        if issues:
+            raise Unprocessable(issues)
+    return registration(ports.db, put.id, put.resource)
 
 
 async def _entries(

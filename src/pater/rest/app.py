@@ -2,41 +2,47 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, MutableMapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, MutableMapping, Sequence
 from dataclasses import dataclass, replace
-from functools import lru_cache
+from functools import partial
 from typing import Any, Final
 from uuid import uuid4
 
 import structlog
 
 from pater.access.caller import Caller
-from pater.domain import Check, CreateHandler, Operation, OperationRequest, Parts
+from pater.domain import Check, CreateHandler, Parts
 from pater.fhir import xml
 from pater.fhir.definitions import TYPE_NUMBER
 from pater.fhir.issues import Issue
+from pater.records.changes import Edit
 from pater.records.gate import Gate
-from pater.rest import bundles, conditional, everything
+from pater.rest import bundles, conditional, everything, operating, whole_search
 from pater.rest import interactions as do
+from pater.rest.binaries import content, is_content, resource, wants_content
 from pater.rest.capability import capability_statement
 from pater.rest.config import RestConfig, Tokens
 from pater.rest.errors import HttpError, not_allowed
-from pater.rest.formats import Format, accepted_format, in_xml, json_of, sent_format, xml_of
+from pater.rest.formats import Format, accepted_format, in_xml, json_of, pretty, sent_format
 from pater.rest.interactions import Api
-from pater.rest.json_patch import Step, read_patch
+from pater.rest.later import PATH, wants_later
+from pater.rest.metadata import Metadata
+from pater.rest.openapi import openapi
+from pater.rest.operations import LATER, core
 from pater.rest.outcomes import CLIENT_ERRORS, reply_of
+from pater.rest.patching import fhirpath_edit, is_json_patch, json_edit
 from pater.rest.requests import (
     ClientGone,
     Receive,
     parse_parameters,
+    prefers_lenient,
     read_body,
     request_id,
     require_form,
-    require_patch,
     split_format,
+    wants_pretty,
 )
 from pater.rest.responses import Reply, Send, outcome, send_reply
-from pater.rest.validate_op import validate_sent, validate_stored
 
 Scope = MutableMapping[str, Any]
 AsgiApp = Callable[[Scope, Receive, Send], Awaitable[None]]
@@ -83,18 +89,37 @@ def fhir_app(gate: Gate, tokens: Tokens, domains: Sequence[Parts], config: RestC
         for operation in domain.operations
         for type_ in operation.types
     }
-    api = Api(gate, config, creates, checks, operations)
-    return _FhirApp(api, tokens)
+    more = {type_: what for domain in domains for type_, what in domain.described.items()}
+    api = Api(gate, config, creates, checks, operations, more)
+    for operation in core(api):
+        operations |= {(operation.name, t, operation.instance): operation for t in operation.types}
+    modes = {mode: make for domain in domains for mode, make in domain.metadata.items()}
+    app = _FhirApp(api, tokens, modes)
+    if config.later is not None:
+        config.later.perform = app.perform
+    return app
 
 
 class _FhirApp:
-    def __init__(self, api: Api, tokens: Tokens) -> None:
+    def __init__(
+        self,
+        api: Api,
+        tokens: Tokens,
+        modes: Mapping[str, Callable[[], Awaitable[bytes]]],
+    ) -> None:
         self._api = api
         self._tokens = tokens
-        self._metadata = lru_cache(maxsize=1)(lambda: capability_statement(api))
-        self._metadata_xml = lru_cache(maxsize=1)(lambda: xml_of(self._metadata()))
+        self._metadata = Metadata(
+            partial(capability_statement, api),
+            lambda: api.gate.custom,
+            modes,
+            partial(openapi, api),
+        )
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "websocket":  # there is one address for them, and it is not here
+            await send({"type": "websocket.close", "code": 1000})
+            return
         if scope["type"] != "http":
             raise RuntimeError("the FHIR API speaks HTTP only")
         headers = {
@@ -124,21 +149,70 @@ class _FhirApp:
                       where=_where(error))  # fmt: skip
             issue = Issue("fatal", "exception", "", f"an error of the server, request {identity}")
             reply = Reply(500, outcome([issue]))
-        if reply.body and (call.format or _wish(call)) == "xml":
+        fhir = reply.body and not any(name == b"content-type" for name, _ in reply.headers)
+        if fhir and not reply.encoding and (call.format or _wish(call)) == "xml":
             reading = call.method in ("GET", "HEAD") or call.segments[-1] == "_search"
             reply = await in_xml(reply, reading=reading)
-        await send_reply(send, reply, identity, head=call.method == "HEAD")
+        if b"_pretty" in call.query and reply.body and _pretty(call):
+            reply = await pretty(reply)
+        await send_reply(
+            send,
+            reply,
+            identity,
+            head=call.method == "HEAD",
+            accept_encoding=headers.get("accept-encoding", ""),
+        )
 
     async def _answer(self, call: _Call) -> Reply:
         if call.segments == ["metadata"]:
             call.allow("GET")
-            formats = split_format(parse_parameters(call.query))[1]
-            if accepted_format(call.headers, formats) == "xml":
-                return Reply(200, self._metadata_xml(), xml=True)
-            return Reply(200, self._metadata())
+            said, formats = split_format(parse_parameters(call.query))
+            format = accepted_format(call.headers, formats)
+            return await self._metadata.reply(said, format, call.headers)
+        if call.segments == ["openapi.json"]:
+            call.allow("GET")
+            return self._metadata.openapi(call.headers)
         caller = self._caller(call)
         parameters, formats = split_format(parse_parameters(call.query))
+        reading = call.method in ("GET", "HEAD") and not formats
+        if reading and wants_content(call.segments, call.headers):
+            call.format = "json"
+            return content(await self._routed(call, caller, parameters), call.headers)
         call.format = accepted_format(call.headers, formats)
+        later = self._api.config.later
+        if later is not None and call.segments[0] == PATH and len(call.segments) == 2:
+            call.allow("GET", "DELETE")
+            step = later.end if call.method == "DELETE" else later.status
+            return await step(caller, call.segments[1])
+        if later is not None and "prefer" in call.headers and self._may_wait(call):
+            return await later.ask(caller, call.segments, call.query)
+        return await self._routed(call, caller, parameters)
+
+    def _may_wait(self, call: _Call) -> bool:
+        """Whether the request is one that can be answered later, and the client wants that."""
+        if call.method != "GET" or not wants_later(call.headers):
+            return False
+        match call.segments:
+            case [type_] | [type_, "_search"] | ["Patient", _, type_]:
+                return type_ in TYPE_NUMBER or type_[1:] in LATER
+            case [*_, name]:
+                return name[:1] == "$" and name[1:] in LATER
+        return False
+
+    async def perform(self, caller: Caller, segments: Sequence[str], query: bytes) -> bytes:
+        """A request that is answered later: the Bundle with its answer."""
+        call = _Call("GET", list(segments), {}, query, _nobody, caller.request_id, caller.source)
+        try:
+            parameters, _ = split_format(parse_parameters(query))
+            reply = await self._routed(call, caller, parameters)
+        except CLIENT_ERRORS as error:
+            reply = reply_of(error)
+        entry = bundles.reply_entry(reply, self._api.config.base_url)
+        return bundles.response_bundle("batch-response", {0: entry})
+
+    async def _routed(
+        self, call: _Call, caller: Caller, parameters: list[tuple[str, str]]
+    ) -> Reply:
         match call.segments:
             case [""]:
                 return await self._system(call, caller, parameters)
@@ -147,6 +221,8 @@ class _FhirApp:
             case ["_history"]:
                 call.allow("GET")
                 return await do.histories(self._api, caller, "", parameters)
+            case ["_search"]:
+                return await self._search(call, caller, "", parameters)
             case [type_, "_history"]:
                 call.allow("GET")
                 return await do.histories(self._api, caller, _known(type_), parameters)
@@ -163,12 +239,12 @@ class _FhirApp:
                 return await do.history(self._api, caller, _known(type_), id_, parameters)
             case ["Patient", id_, "*"]:
                 call.allow("GET")
-                return await everything.everything(
-                    self._api, caller, id_, parameters, referred=False
-                )
-            case ["Patient", id_, type_] if type_ in TYPE_NUMBER:
+                return await everything.compartment(self._api, caller, id_, parameters)
+            case [whose, id_, type_] if whose in everything.COMPARTMENTS and type_ in TYPE_NUMBER:
                 call.allow("GET")
-                return await everything.search(self._api, caller, id_, type_, parameters)
+                return await everything.search(self._api, caller, whose, id_, type_, parameters)
+            case [whose, id_, type_, "_search"] if whose in everything.COMPARTMENTS:
+                return await self._search(call, caller, _known(type_), parameters, (whose, id_))
             case [type_, id_, name] if name.startswith("$"):
                 return await self._operation(call, caller, name, _known(type_), id_, parameters)
             case [type_, id_, "_history", version]:
@@ -190,7 +266,11 @@ class _FhirApp:
     async def _system(
         self, call: _Call, caller: Caller, parameters: list[tuple[str, str]]
     ) -> Reply:
-        call.allow("POST")
+        call.allow("GET", "POST")
+        if call.method != "POST":
+            return await whole_search.search(
+                self._api, caller, parameters, lenient=prefers_lenient(call.headers)
+            )
         _no_parameters(parameters)
         return await bundles.process(self._api, caller, await self._json(call), call.headers)
 
@@ -204,9 +284,9 @@ class _FhirApp:
                 raw = await self._json(call)
                 return await conditional.update(api, caller, type_, raw, parameters, headers)
             case "PATCH":
-                steps = await self._patch(call)
+                edit = await self._patch(call)
                 return await conditional.patch_by_query(
-                    api, caller, type_, steps, parameters, headers
+                    api, caller, type_, edit, parameters, headers
                 )
             case "DELETE":
                 return await conditional.delete(api, caller, type_, parameters, headers)
@@ -214,21 +294,39 @@ class _FhirApp:
                 _no_parameters(parameters)
                 step = conditional.create if "if-none-exist" in headers else do.create
                 return await step(api, caller, type_, await self._json(call), headers)
-        return await do.search(api, caller, type_, parameters)
+        lenient = prefers_lenient(headers)
+        return await do.search(api, caller, type_, parameters, lenient=lenient)
 
     async def _search(
-        self, call: _Call, caller: Caller, type_: str, parameters: list[tuple[str, str]]
+        self,
+        call: _Call,
+        caller: Caller,
+        type_: str,
+        parameters: list[tuple[str, str]],
+        within: tuple[str, str] | None = None,
     ) -> Reply:
         call.allow("GET", "POST")
         if call.method == "POST":
-            require_form(call.headers)
             form = await read_body(call.receive, call.headers, self._api.config.max_body)
+            if form.strip():
+                require_form(call.headers)
             more, formats = split_format(parse_parameters(form.strip()))
             if formats:
                 call.format = accepted_format(call.headers, formats)
             parameters = [*parameters, *more]
         private = call.method == "POST"
-        return await do.search(self._api, caller, type_, parameters, private=private)
+        if within is not None:
+            return await everything.search(
+                self._api, caller, *within, type_, parameters, private=private
+            )
+        lenient = prefers_lenient(call.headers)
+        if not type_:
+            return await whole_search.search(
+                self._api, caller, parameters, private=private, lenient=lenient
+            )
+        return await do.search(
+            self._api, caller, type_, parameters, private=private, lenient=lenient
+        )
 
     async def _instance(
         self, call: _Call, caller: Caller, type_: str, id_: str, parameters: list[tuple[str, str]]
@@ -240,8 +338,8 @@ class _FhirApp:
         if call.method == "DELETE":
             return await do.delete(self._api, caller, type_, id_, call.headers)
         if call.method == "PATCH":
-            steps = await self._patch(call)
-            return await conditional.patch(self._api, caller, type_, id_, steps, call.headers)
+            edit = await self._patch(call)
+            return await conditional.patch(self._api, caller, type_, id_, edit, call.headers)
         raw = await self._json(call)
         return await do.update(self._api, caller, type_, id_, raw, call.headers)
 
@@ -254,58 +352,49 @@ class _FhirApp:
         id_: str,
         parameters: list[tuple[str, str]],
     ) -> Reply:
-        if name == "$validate" and type_:
-            if id_:
-                call.allow("GET", "POST")
-                raw = b""
-                if call.method == "POST":
-                    raw = await read_body(call.receive, call.headers, self._api.config.max_body)
-                if not raw.strip():
-                    return await validate_stored(self._api, caller, type_, id_, parameters)
-                return await validate_sent(
-                    self._api, caller, type_, raw, parameters, id_, read=_reader(call)
-                )
-            call.allow("POST")
-            read = _reader(call)
+        call.allow(*operating.methods(self._api, name[1:], type_, id_))
+        raw = b""
+        if call.method == "POST":
             raw = await read_body(call.receive, call.headers, self._api.config.max_body)
-            return await validate_sent(self._api, caller, type_, raw, parameters, read=read)
-        if (name, type_) == ("$everything", "Patient") and id_:
-            call.allow("GET", "POST")
-            if call.method == "POST":
-                parameters = [
-                    *parameters,
-                    *everything.posted(do.parse_body(await self._json(call))),
-                ]
-            return await everything.everything(self._api, caller, id_, parameters)
-        operations, place = self._api.operations, bool(id_)
-        operation: Operation | None = operations.get((name[1:], type_, place))
-        if operation is None and type_:
-            operation = operations.get((name[1:], "*", place))
-        if operation is None:
-            raise HttpError(404, "not-supported", "there is no such operation here")
-        call.allow(*sorted(operation.methods))
-        raw, resource = b"", None
-        if call.method == "POST" and call.headers.get("content-length") != "0":
-            raw = await self._json(call)
-            resource = do.parse_body(raw) if raw.strip() else None
-        request = OperationRequest(call.method, type_, id_, parameters, resource, raw, call.headers)
-        return do.answered(await operation.run(caller, request))
+        method = "GET" if call.method == "HEAD" else call.method
+        return await operating.operate(
+            self._api, caller, name[1:], method, type_, id_, parameters, raw, call.headers,
+            partial(_reader, call),
+        )  # fmt: skip
 
     async def _json(self, call: _Call) -> bytes:
         """The body as JSON, whichever format it was sent in."""
+        if is_content(call.segments, call.headers):
+            sent_raw = await read_body(call.receive, call.headers, self._api.config.max_body)
+            return resource(sent_raw, call.segments, call.headers)
         sent = sent_format(call.headers)
         raw = await read_body(call.receive, call.headers, self._api.config.max_body)
         return await json_of(raw) if sent == "xml" else raw
 
-    async def _patch(self, call: _Call) -> list[Step]:
-        require_patch(call.headers)
-        raw = await read_body(call.receive, call.headers, self._api.config.max_body)
-        return read_patch(raw)
+    async def _patch(self, call: _Call) -> Edit:
+        if is_json_patch(call.headers):
+            raw = await read_body(call.receive, call.headers, self._api.config.max_body)
+            return json_edit(raw)
+        return fhirpath_edit(do.body_of("Parameters", await self._json(call)))
+
+
+async def _nobody() -> MutableMapping[str, Any]:
+    """The receiving end of a request whose client does not wait: there is no body."""
+    return {"type": "http.request", "body": b"", "more_body": False}
 
 
 def _reader(call: _Call) -> Callable[[bytes], dict[str, Any]]:
     """What makes the tree of the body. Raises HttpError 415."""
+    if call.headers.get("content-type", "").startswith("application/graphql"):
+        return lambda raw: {"query": raw.decode("utf-8", "replace")}
     return xml.parse if sent_format(call.headers) == "xml" else do.parse_body
+
+
+def _pretty(call: _Call) -> bool:
+    try:
+        return wants_pretty(parse_parameters(call.query))
+    except HttpError:
+        return False
 
 
 def _wish(call: _Call) -> Format:

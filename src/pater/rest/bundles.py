@@ -8,18 +8,22 @@ from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from pater.access.caller import Caller
+from pater.fhir import invariants
+from pater.fhir.definitions import TYPE_NUMBER
 from pater.fhir.issues import Issue, has_errors
 from pater.fhir.json import dumps
 from pater.fhir.validation import validate
-from pater.records.changes import Change
+from pater.records.changes import Change, Edit
 from pater.records.conditional import settle
-from pater.rest import conditional
+from pater.rest import conditional, everything, operating, whole_search
 from pater.rest import interactions as do
 from pater.rest.entries import ORDER, Entry, read_entries, read_entry
-from pater.rest.errors import HttpError
+from pater.rest.errors import HttpError, not_allowed, unsupported
 from pater.rest.interactions import Api
 from pater.rest.outcomes import CLIENT_ERRORS, reply_of
-from pater.rest.planning import METHODS, as_it_stands, plan, queries_of, steps_of
+from pater.rest.patching import edit_of
+from pater.rest.planning import METHODS, as_it_stands, plan, queries_of
+from pater.rest.profiles import Check
 from pater.rest.requests import parse_parameters, prefer_return, split_format
 from pater.rest.responses import Reply, version_path
 from pater.store.read import Stored
@@ -54,15 +58,18 @@ async def _transaction(api: Api, caller: Caller, bundle: dict[str, Any], prefer:
     entries = list(read_entries(bundle, issues, api.config.base_url))
     for entry in entries:
         issues += _entry_issues(api, entry)
-    writing = [entry for entry in entries if entry.method in METHODS]
-    patches = {e.position: steps_of(e, issues) for e in writing if e.method == "PATCH"}
+    writing = [entry for entry in entries if entry.method in METHODS and not entry.operation]
+    patches = _patches(writing, issues)
     meanings = queries_of(api, writing, issues)
+    if not has_errors(issues):
+        issues += await _rules(api, bundle, entries)
+        status = 422
     if has_errors(issues):
         raise HttpError(status, "invalid", "the transaction is not right", issues=issues)
 
-    async def once() -> dict[int, bytes]:
+    async def once(check: Check | None = None) -> dict[int, bytes]:
         await meanings.look(api, caller)
-        planned = plan(api, writing, patches, meanings)
+        planned = plan(api, writing, patches, meanings, check)
         planned.sort(key=lambda pair: ORDER[pair[0].method])
         changes = [change for _, change in planned if isinstance(change, Change)]
         written: Sequence[Written] = ()
@@ -83,13 +90,28 @@ async def _transaction(api: Api, caller: Caller, bundle: dict[str, Any], prefer:
                 answers[entry.position] = _written_entry(same, prefer)
         return answers
 
-    answers = await (settle(once) if meanings.entries else once())
+    async def write(check: Check | None = None) -> dict[int, bytes]:
+        return await (settle(lambda: once(check)) if meanings.entries else once(check))
+
+    profiles = api.config.profiles
+    answers = await (profiles.declared_later(write) if patches and profiles else write())
     room = _Room()
     for entry in entries:
         if entry.method == "GET":
             reply = await _single(api, caller, entry, prefer, room)
-            answers[entry.position] = _reply_entry(reply, api.config.base_url)
-    return Reply(200, _response("transaction-response", answers))
+            answers[entry.position] = reply_entry(reply, api.config.base_url)
+    return Reply(200, response_bundle("transaction-response", answers))
+
+
+async def _rules(api: Api, bundle: dict[str, Any], entries: Sequence[Entry]) -> list[Issue]:
+    """The invariants of all entries, then the profiles they declare."""
+    issues = invariants.check("Bundle", bundle, advice=False)
+    profiles = api.config.profiles
+    if profiles is not None and not has_errors(issues):
+        for entry in entries:
+            if entry.method in ("POST", "PUT") and entry.resource is not None:
+                issues += await profiles.declared(entry.resource, f"{entry.path}.resource")
+    return issues
 
 
 async def _batch(api: Api, caller: Caller, bundle: dict[str, Any], prefer: str) -> Reply:
@@ -106,14 +128,14 @@ async def _batch(api: Api, caller: Caller, bundle: dict[str, Any], prefer: str) 
         entry = read_entry(position, raw_entry, issues, api.config.base_url)
         if entry is None or has_errors(issues):
             error = HttpError(400, "invalid", "the entry is not right", issues=issues)
-            answers[position] = _reply_entry(reply_of(error), api.config.base_url)
+            answers[position] = reply_entry(reply_of(error), api.config.base_url)
         else:
             entries.append(entry)
 
     async def run(entry: Entry) -> None:
         async with gate:
             reply = await _single(api, caller, entry, prefer, room)
-            answers[entry.position] = _reply_entry(reply, api.config.base_url)
+            answers[entry.position] = reply_entry(reply, api.config.base_url)
 
     for method in ORDER:
         # a group, so that an error which is ours ends the others before it is answered
@@ -121,12 +143,26 @@ async def _batch(api: Api, caller: Caller, bundle: dict[str, Any], prefer: str) 
             for entry in entries:
                 if entry.method == method:
                     group.create_task(run(entry))
-    return Reply(200, _response("batch-response", answers))
+    return Reply(200, response_bundle("batch-response", answers))
+
+
+def _patches(entries: Sequence[Entry], issues: list[Issue]) -> dict[int, Edit]:
+    """The patches by the position of their entries, and what is wrong with them."""
+    found: dict[int, Edit] = {}
+    for entry in entries:
+        if entry.method == "PATCH":
+            edit = edit_of(entry.resource or {}, f"{entry.path}.resource", issues)
+            if edit is not None:
+                found[entry.position] = edit
+    return found
 
 
 def _entry_issues(api: Api, entry: Entry) -> list[Issue]:
     """What a transaction cannot hold, beside what every entry needs."""
     issues: list[Issue] = []
+    if entry.operation and entry.method == "POST":
+        text = "operations are called by GET in a transaction; by POST in a batch"
+        issues.append(Issue("error", "not-supported", f"{entry.path}.request", text))
     resource = entry.resource or {}
     if entry.method == "POST" and entry.type in api.creates and resource.get("type") == "document":
         issues.append(
@@ -161,8 +197,20 @@ async def _single(api: Api, caller: Caller, entry: Entry, prefer: str, room: _Ro
 
 async def _interaction(api: Api, caller: Caller, entry: Entry, prefer: str) -> Reply:
     headers = {**entry.headers, **({"prefer": f"return={prefer}"} if prefer else {})}
+    if entry.operation:
+        return await _operation(api, caller, entry, headers)
     if entry.method == "GET":
         parameters, _ = split_format(parse_parameters(_ascii(entry.query)))
+        if entry.type == "_history":
+            return await do.histories(api, caller, "", parameters)
+        if entry.type not in TYPE_NUMBER:
+            return await whole_search.search(api, caller, parameters)
+        if entry.rest == ("*",):
+            return await everything.compartment(api, caller, entry.id, parameters)
+        if entry.rest and entry.rest[0] in TYPE_NUMBER:
+            return await everything.search(
+                api, caller, entry.type, entry.id, entry.rest[0], parameters
+            )
         if not entry.id or entry.id == "_search":
             return await do.search(api, caller, entry.type, parameters)
         if entry.id == "_history" and not entry.rest:
@@ -188,6 +236,20 @@ async def _interaction(api: Api, caller: Caller, entry: Entry, prefer: str) -> R
     return await do.create_parsed(api, caller, entry.type, resource, raw, prefer)
 
 
+async def _operation(api: Api, caller: Caller, entry: Entry, headers: dict[str, str]) -> Reply:
+    allowed = operating.methods(api, entry.operation, entry.type, entry.id)
+    if entry.method not in allowed:
+        raise not_allowed(allowed)
+    if entry.operation == "graphql":
+        raise unsupported("GraphQL answers no resource: ask by itself")
+    parameters, _ = split_format(parse_parameters(_ascii(entry.query)))
+    raw = dumps(entry.resource) if entry.resource is not None else b""
+    return await operating.operate(
+        api, caller, entry.operation, entry.method, entry.type, entry.id, parameters, raw, headers,
+        lambda: do.parse_body,
+    )  # fmt: skip
+
+
 async def _conditional(api: Api, caller: Caller, entry: Entry, headers: dict[str, str]) -> Reply:
     """A DELETE, a PATCH, or a PUT by query."""
     query = parse_parameters(_ascii(entry.query))
@@ -199,12 +261,12 @@ async def _conditional(api: Api, caller: Caller, entry: Entry, headers: dict[str
             return await do.delete(api, caller, entry.type, entry.id, headers)
         return await conditional.delete(api, caller, entry.type, query, headers)
     issues: list[Issue] = []
-    steps = steps_of(entry, issues)
-    if issues:
+    edit = edit_of(entry.resource or {}, f"{entry.path}.resource", issues)
+    if edit is None:
         raise HttpError(400, "invalid", "the patch is not right", issues=issues)
     if entry.id:
-        return await conditional.patch(api, caller, entry.type, entry.id, steps, headers)
-    return await conditional.patch_by_query(api, caller, entry.type, steps, query, headers)
+        return await conditional.patch(api, caller, entry.type, entry.id, edit, headers)
+    return await conditional.patch_by_query(api, caller, entry.type, edit, query, headers)
 
 
 def _ascii(query: str) -> bytes:
@@ -229,7 +291,7 @@ def _written_entry(written: Written, prefer: str) -> bytes:
     return b'{"resource":' + written.body + b',"response":' + dumps(response) + b"}"
 
 
-def _reply_entry(reply: Reply, base_url: str) -> bytes:
+def reply_entry(reply: Reply, base_url: str) -> bytes:
     """A reply as an entry of the answer: resources as they are, refusals as the outcome."""
     headers = {name.decode("ascii"): value.decode("ascii") for name, value in reply.headers}
     response: dict[str, Any] = {"status": str(reply.status)}
@@ -245,7 +307,8 @@ def _reply_entry(reply: Reply, base_url: str) -> bytes:
     return b'{"resource":' + reply.body + b',"response":' + dumps(response) + b"}"
 
 
-def _response(kind: str, answers: dict[int, bytes]) -> bytes:
+def response_bundle(kind: str, answers: dict[int, bytes]) -> bytes:
+    """A Bundle of that type with the entries in the order of their numbers."""
     entries = b",".join(answers[position] for position in sorted(answers))
     listed = b',"entry":[' + entries + b"]" if entries else b""
     return b'{"resourceType":"Bundle","type":"' + kind.encode("ascii") + b'"' + listed + b"}"

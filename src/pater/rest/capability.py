@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from functools import cache
 from typing import Any, Final
 
 from pater.access.policy import group
 from pater.fhir.definitions import RESOURCE_TYPES, search_parameters
 from pater.fhir.json import dumps
+from pater.fhir.search.composites import composites
 from pater.fhir.search.query import SearchError, parse_search
+from pater.rest.everything import COMPARTMENTS
 from pater.rest.interactions import Api
+from pater.rest.patching import PATCH_TYPES
 
 _SMART: Final = "http://fhir-registry.smarthealthit.org/StructureDefinition/oauth-uris"
 _PROBES: Final = {
@@ -23,7 +27,14 @@ _PROBES: Final = {
 _AUDIT_SEARCH: Final = frozenset(
     {"_id", "_lastUpdated", "action", "agent", "date", "entity", "outcome", "patient", "subtype"}
 )
-_EVERYTHING: Final = "http://hl7.org/fhir/OperationDefinition/Patient-everything"
+_SMART_GUIDE: Final = (
+    "http://hl7.org/fhir/smart-app-launch/ImplementationGuide/hl7.fhir.uv.smart-app-launch"
+)
+_BULK: Final = "http://hl7.org/fhir/uv/bulkdata/CapabilityStatement/bulk-data"
+_BULK_GUIDE: Final = "http://hl7.org/fhir/uv/bulkdata/ImplementationGuide/hl7.fhir.uv.bulkdata"
+_TERMINOLOGY: Final = "http://hl7.org/fhir/CapabilityStatement/terminology-server"
+_OWN: Final = "urn:pater:operation"
+_COMPARTMENT: Final = "http://hl7.org/fhir/CompartmentDefinition"
 _VALIDATE: Final = "http://hl7.org/fhir/OperationDefinition/Resource-validate"
 
 
@@ -41,32 +52,42 @@ def capability_statement(api: Api) -> bytes:
             "experimental": config.demo,
             "date": config.started.isoformat(timespec="seconds"),
             "kind": "instance",
+            **_guides(api),
             "software": software,
             "implementation": {"description": "Páteř, FHIR R4 API", "url": config.base_url},
             "fhirVersion": "4.0.1",
             "format": ["json", "application/fhir+json", "xml", "application/fhir+xml"],
-            "patchFormat": ["application/json-patch+json"],
+            "patchFormat": [*PATCH_TYPES],
             "rest": [
                 {
                     "mode": "server",
                     "security": _security(api),
-                    "resource": [_resource(api, type_) for type_ in RESOURCE_TYPES],
-                    "interaction": [
-                        {"code": code} for code in ("transaction", "batch", "history-system")
-                    ],
-                    **_operations(api, ""),
-                    "compartment": ["http://hl7.org/fhir/CompartmentDefinition/patient"],
+                    "resource": [described(api, type_) for type_ in RESOURCE_TYPES],
+                    **described(api, ""),
+                    "compartment": [f"{_COMPARTMENT}/{t.lower()}" for t in sorted(COMPARTMENTS)],
                 }
             ],
         }
     )
 
 
+def _guides(api: Api) -> dict[str, Any]:
+    """The guides that what is there follows: SMART where tokens are given, Bulk Data."""
+    guides = [_SMART_GUIDE] if api.config.token_url else []
+    found: dict[str, Any] = {}
+    if any(name == "export" for name, _, _ in api.operations):
+        found["instantiates"] = [_BULK]
+        guides.append(_BULK_GUIDE)
+    if ("expand", "ValueSet", False) in api.operations:
+        found["instantiates"] = [*found.get("instantiates", ()), _TERMINOLOGY]
+    return {**found, **({"implementationGuide": guides} if guides else {})}
+
+
 def _security(api: Api) -> dict[str, Any]:
     url = api.config.token_url
     uris = [{"url": "token", "valueUri": url}] if url else []
     security: dict[str, Any] = {
-        "cors": False,
+        "cors": api.config.cors,
         "service": [
             {
                 "coding": [
@@ -79,14 +100,26 @@ def _security(api: Api) -> dict[str, Any]:
             }
         ],
         "description": "OAuth 2 with SMART Backend Services: a signed client assertion gets a "
-        "short-lived token. Every access is decided by policy and recorded.",
+        "short-lived token. Scopes may be narrowed by search arguments. Every access is decided "
+        "by policy and recorded.",
     }
     if uris:
         security["extension"] = [{"url": _SMART, "extension": uris}]
     return security
 
 
-def _resource(api: Api, type: str) -> dict[str, Any]:
+def described(api: Api, type: str) -> dict[str, Any]:
+    """What can be done with a type ("" = with the whole): CapabilityStatement.rest.resource."""
+    if not type:
+        codes = ("transaction", "batch", "history-system", "search-system")
+        more = api.described.get("", {})
+        common = [{"name": name, "type": "special"} for name in ("_filter", "_has", "_list")]
+        return {
+            **more,
+            "interaction": [{"code": code} for code in codes],
+            "searchParam": common,
+            **_operations(api, ""),
+        }
     audit = group(type) == "audit"
     reading = ["read", "vread", "history-instance", "search-type"]
     reading += [] if audit else ["history-type"]
@@ -103,43 +136,75 @@ def _resource(api: Api, type: str) -> dict[str, Any]:
         "conditionalDelete": "not-supported" if audit else "single",
         "searchParam": [
             {"name": code, "definition": url, "type": kind}
-            for code, url, kind in _searchable(type)
+            for code, url, kind in _searchable(api, type)
             if not audit or code in _AUDIT_SEARCH
         ],
     }
     if not audit:
-        includes = [f"{type}:{code}" for code, _, kind in _searchable(type) if kind == "reference"]
+        includes = [
+            f"{type}:{code}" for code, _, kind in _searchable(api, type) if kind == "reference"
+        ]
         if includes:
             resource["searchInclude"] = includes
-    return {**resource, **_operations(api, type)}
+        if _referring(type):
+            resource["searchRevInclude"] = ["*", *_referring(type)]
+    return {**api.described.get(type, {}), **resource, **_operations(api, type)}
 
 
 def _operations(api: Api, type: str) -> dict[str, Any]:
-    found = (
-        [{"name": "validate", "definition": _VALIDATE}] if type and group(type) != "audit" else []
+    found = {"validate": _VALIDATE} if type and group(type) != "audit" else {}
+    for (name, place, _), operation in api.operations.items():
+        if place == type or (type and place == "*"):
+            found.setdefault(name, operation.definition or f"{_OWN}-{name}")
+    listed = [{"name": name, "definition": found[name]} for name in sorted(found)]
+    return {"operation": listed} if listed else {}
+
+
+def _searchable(api: Api, type: str) -> list[tuple[str, str, str]]:
+    """The parameters that a search of the type takes: code, address and type of each.
+
+    Those of R4 that a probe is accepted for, and those beyond it whose index is complete.
+    """
+    found = {each: _probed(type, each) for each in search_parameters(type)}
+    definitions = {code: parameter.definition for code, parameter in composites(type).items()}
+    custom = api.gate.custom
+    for code, parameter in custom.of(type).items():
+        if (type, code) not in custom.progress:
+            definitions[code] = parameter.definition
+    listed = [each for each in found.values() if each is not None]
+    listed += [(code, each.url, each.type) for code, each in definitions.items()]
+    return sorted(listed)
+
+
+@cache
+def _referring(type: str) -> tuple[str, ...]:
+    """The parameters of R4 by which other resources refer to those of the type.
+
+    Those that may refer to any type are not repeated for each: `*` is all.
+    """
+    return tuple(
+        f"{source}:{code}"
+        for source in RESOURCE_TYPES
+        if group(source) != "audit"
+        for code, parameter in search_parameters(source).items()
+        if parameter.type == "reference"
+        and type in parameter.targets
+        and len(parameter.targets) < len(RESOURCE_TYPES) // 2
+        and _probed(source, code) is not None
     )
-    if type == "Patient":
-        found.append({"name": "everything", "definition": _EVERYTHING})
-    found += [
-        {"name": operation.name, "definition": operation.definition}
-        for (_, place, _), operation in api.operations.items()
-        if operation.definition and (place == type or (type and place == "*"))
-    ]
-    return {"operation": found} if found else {}
 
 
-def _searchable(type: str) -> list[tuple[str, str, str]]:
-    """The parameters that a search of the type takes: those that a probe is accepted for."""
-    found = []
-    for code, parameter in sorted(search_parameters(type).items()):
-        probe = _PROBES.get(parameter.type)
-        if probe is None:
-            continue
-        if parameter.type == "reference" and parameter.targets:
-            probe = f"{parameter.targets[0]}/1"
-        try:
-            parse_search(type, [(code, probe)])
-        except SearchError:
-            continue
-        found.append((code, parameter.url, parameter.type))
-    return found
+@cache
+def _probed(type: str, code: str) -> tuple[str, str, str] | None:
+    """A parameter of R4 when a search takes it."""
+    parameter = search_parameters(type)[code]
+    probe = _PROBES.get(parameter.type)
+    if probe is None:
+        return None
+    if parameter.type == "reference" and parameter.targets:
+        probe = f"{parameter.targets[0]}/1"
+    try:
+        parse_search(type, [(code, probe)], whole=True)
+    except SearchError:
+        return None
+    return code, parameter.url, parameter.type

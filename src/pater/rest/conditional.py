@@ -9,16 +9,23 @@ from collections.abc import Sequence
 from typing import Any
 
 from pater.access.caller import Caller
-from pater.fhir.issues import Issue
+from pater.fhir.issues import Issue, has_errors
 from pater.fhir.search.query import SearchRequest, parse_search
 from pater.records.changes import Change, Edit
 from pater.records.conditional import Meant, settle
 from pater.records.errors import PreconditionFailed
-from pater.rest import json_patch
 from pater.rest.errors import HttpError, unsupported
-from pater.rest.interactions import Api, Headers, Parameters, body_of, checked, claims_of
-from pater.rest.json_patch import Step
+from pater.rest.interactions import (
+    Api,
+    Headers,
+    Parameters,
+    body_of,
+    checked,
+    claims_of,
+    conforming,
+)
 from pater.rest.own_addresses import with_own_addresses
+from pater.rest.profiles import Check
 from pater.rest.requests import expected_version, is_id, parse_parameters, prefer_return
 from pater.rest.responses import (
     Reply,
@@ -32,7 +39,9 @@ from pater.store.read import Stored
 
 def query_request(api: Api, type: str, parameters: Parameters) -> SearchRequest:
     """The search that the query of a conditional interaction is. Raises SearchError, HttpError."""
-    request = with_own_addresses(parse_search(type, parameters), api.config.base_url)
+    request = with_own_addresses(
+        parse_search(type, parameters, custom=api.gate.custom), api.config.base_url
+    )
     if not request.conditions:
         raise HttpError(400, "required", "a conditional interaction has search parameters")
     if request != SearchRequest(type, request.conditions):
@@ -66,7 +75,7 @@ async def create_parsed(
     await api.gate.require(caller, "create", type)
     refuse_document(api, type, resource)
     request = query_request(api, type, query)
-    remarks = checked(resource)
+    remarks = await conforming(api, resource)
 
     async def once() -> Reply:
         meant = await api.gate.meant(caller, request)
@@ -104,7 +113,7 @@ async def update_parsed(
     request = query_request(api, type, parameters)
     expected = expected_version(headers)
     prefer = prefer_return(headers)
-    remarks = checked(resource)
+    remarks = await conforming(api, resource)
 
     async def once() -> Reply:
         meant = await api.gate.meant(caller, request)
@@ -169,22 +178,33 @@ def delete_change(type: str, stored: Stored, expected: int | None) -> Change:
 
 
 async def patch(
-    api: Api, caller: Caller, type: str, id: str, steps: Sequence[Step], headers: Headers
+    api: Api, caller: Caller, type: str, id: str, edit: Edit, headers: Headers
 ) -> Reply:
-    """PATCH /type/id with a JSON Patch; validated after patching."""
+    """PATCH /type/id; validated after patching."""
     if not is_id(id):
         raise HttpError(404, "not-found", f"{type} has no resource of this id")
     await api.gate.require(caller, "update", type)
-    change = patch_change(api, type, id, steps, expected_version(headers))
-    (written,) = await api.gate.commit(caller, [change], interaction="patch")
-    return written_reply(written, api.config.base_url, prefer_return(headers))
+    return await _patched(api, caller, type, id, edit, headers)
+
+
+async def _patched(
+    api: Api, caller: Caller, type: str, id: str, edit: Edit, headers: Headers
+) -> Reply:
+    async def write(check: Check) -> Reply:
+        change = patch_change(api, type, id, edit, expected_version(headers), check=check)
+        (written,) = await api.gate.commit(caller, [change], interaction="patch")
+        return written_reply(written, api.config.base_url, prefer_return(headers))
+
+    if api.config.profiles is None:
+        return await write(lambda _: [])
+    return await api.config.profiles.declared_later(write)
 
 
 async def patch_by_query(
     api: Api,
     caller: Caller,
     type: str,
-    steps: Sequence[Step],
+    edit: Edit,
     parameters: Parameters,
     headers: Headers,
 ) -> Reply:
@@ -194,32 +214,40 @@ async def patch_by_query(
     meant = await api.gate.meant(caller, request)
     if meant.stored is None:
         raise HttpError(404, "not-found", f"the query means no {type}")
-    change = patch_change(api, type, meant.stored.id, steps, expected_version(headers))
-    (written,) = await api.gate.commit(caller, [change], interaction="patch")
-    return written_reply(written, api.config.base_url, prefer_return(headers))
+    return await _patched(api, caller, type, meant.stored.id, edit, headers)
 
 
 def patch_change(
-    api: Api, type: str, id: str, steps: Sequence[Step], expected: int | None, path: str = ""
+    api: Api,
+    type: str,
+    id: str,
+    edit: Edit,
+    expected: int | None,
+    path: str = "",
+    check: Check | None = None,
 ) -> Change:
-    """The change that a patch comes to; what it makes must be valid and stay where it is."""
+    """The change that a patch comes to; what it makes must be valid and stay where it is.
+
+    `check` may find more issues in it than the rules of R4 do."""
     return Change(
         "update",
         type,
         id,
         if_match=expected,
-        edit=_edit(type, id, steps),
+        edit=_edit(type, id, edit, check),
         path=path,
         claims_of=claims_of(api, type),
     )
 
 
-def _edit(type: str, id: str, steps: Sequence[Step]) -> Edit:
+def _edit(type: str, id: str, patch: Edit, check: Check | None) -> Edit:
     def edit(resource: dict[str, Any]) -> dict[str, Any]:
-        patched = json_patch.apply(resource, steps)
+        patched = patch(resource)
         if patched.get("resourceType") != type or patched.get("id") != id:
             raise HttpError(422, "invalid", "a patch changes neither resourceType nor id")
-        checked(patched)
+        issues = checked(patched)
+        if check is not None and has_errors(issues := [*issues, *check(patched)]):
+            raise HttpError(422, "invalid", "the resource is not valid", issues=issues)
         return patched
 
     return edit

@@ -8,6 +8,8 @@ from typing import Protocol
 
 from pater.access.caller import Caller
 from pater.records.changes import ClaimsOf
+from pater.rest.later import Later
+from pater.rest.profiles import StoredProfiles
 
 MIB = 1024 * 1024
 
@@ -24,8 +26,9 @@ class RestConfig:
 
     `max_body` bounds a request body in bytes, received and (gzip) unpacked. `started` is the date
     of the CapabilityStatement. `patient_claims` gives the business keys of a Patient that is
-    written as it is. `link_key` (32 secret bytes, the same in all processes) seals the page links
-    of searches by POST; without it they show their parameters.
+    written as it is. `cors` says whether pages of other origins may call. `link_key` (32 secret
+    bytes, the same in all processes) seals the page links of searches by POST; without it they
+    show their parameters. `later` takes requests that are answered later; without it none are.
     """
 
     base_url: str
@@ -35,4 +38,7 @@ class RestConfig:
     version: str = ""
     token_url: str = ""
     patient_claims: ClaimsOf | None = None
+    cors: bool = False
+    later: Later | None = None
+    profiles: StoredProfiles | None = None
     link_key: bytes = field(default=b"", repr=False)

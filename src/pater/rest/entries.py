@@ -9,6 +9,7 @@ from urllib.parse import unquote
 
 from pater.fhir.definitions import TYPE_NUMBER
 from pater.fhir.issues import Issue
+from pater.rest.everything import COMPARTMENTS
 from pater.rest.requests import is_id
 
 ORDER: Final = {"DELETE": 0, "POST": 1, "PUT": 2, "PATCH": 2, "GET": 3}
@@ -28,6 +29,7 @@ class Entry:
     headers: dict[str, str]
     full_url: str
     resource: dict[str, Any] | None
+    operation: str = ""  # without its $
 
     @property
     def path(self) -> str:
@@ -57,7 +59,7 @@ def read_entry(position: int, raw: Any, issues: list[Issue], base_url: str) -> E
         wrong("required", ".request", "an entry has a request with method and url")
         return None
     if method not in ORDER:
-        wrong("not-supported", ".request.method", "the methods are DELETE, POST, PUT and GET")
+        wrong("not-supported", ".request.method", "a method is DELETE, POST, PUT, PATCH or GET")
         return None
     resource = raw.get("resource")
     if resource is not None and not isinstance(resource, dict):
@@ -76,7 +78,10 @@ def read_entry(position: int, raw: Any, issues: list[Issue], base_url: str) -> E
     relative = url.removeprefix(base_url).lstrip("/") if url.startswith(base_url) else url
     address, _, query = relative.partition("?")
     segments = [unquote(part) for part in address.lstrip("/").split("/")]
-    type_, id_, *rest = [*segments, ""][:5] if len(segments) > 1 else [segments[0], ""]
+    operation = ""
+    if segments[-1].startswith("$"):
+        operation = segments.pop()[1:]
+    type_, id_, *rest = [*segments, "", ""][: max(2, min(len(segments), 5))]
     entry = Entry(
         position=position,
         method=method,
@@ -87,6 +92,7 @@ def read_entry(position: int, raw: Any, issues: list[Issue], base_url: str) -> E
         headers=headers,
         full_url=raw["fullUrl"] if isinstance(raw.get("fullUrl"), str) else "",
         resource=resource,
+        operation=operation,
     )
     _address_issues(entry, issues)
     return entry
@@ -95,10 +101,22 @@ def read_entry(position: int, raw: Any, issues: list[Issue], base_url: str) -> E
 def _address_issues(entry: Entry, issues: list[Issue]) -> None:
     """Whether method and address go together."""
     url = f"{entry.path}.request.url"
+    if entry.operation:
+        placed = (entry.type in TYPE_NUMBER and not entry.rest) or not entry.type
+        if not placed or entry.method not in ("GET", "POST") or (entry.id and not is_id(entry.id)):
+            text = "an operation is called by GET or POST at Type/id/$name, Type/$name or $name"
+            issues.append(Issue("error", "value", url, text))
+        return
+    if entry.method == "GET" and not entry.id and entry.type in ("", "_search", "_history"):
+        return  # a search or the history of the whole system
     if entry.type not in TYPE_NUMBER:
         issues.append(Issue("error", "not-found", url, "the address names no resource type"))
         return
     if entry.method == "GET":
+        if entry.type in COMPARTMENTS and len(entry.rest) == 1 and entry.rest[0] in TYPE_NUMBER:
+            return
+        if entry.type == "Patient" and entry.rest == ("*",):
+            return
         if entry.id and entry.rest and (entry.rest[0] != "_history" or len(entry.rest) > 2):
             issues.append(Issue("error", "not-supported", url, "this is no address to read"))
         return
@@ -117,8 +135,8 @@ def _address_issues(entry: Entry, issues: list[Issue]) -> None:
             Issue("error", "required", f"{entry.path}.resource", "the entry has a resource")
         )
     elif entry.method == "PATCH":
-        if entry.resource.get("resourceType") != "Binary":
-            text = "the resource of a PATCH is a Binary"
+        if entry.resource.get("resourceType") not in ("Binary", "Parameters"):
+            text = "the resource of a PATCH is Parameters or a Binary"
             issues.append(Issue("error", "value", f"{entry.path}.resource", text))
     elif entry.resource.get("resourceType") != entry.type:
         text = f"the resource is a {entry.type}, as its address says"

@@ -155,6 +155,21 @@ async def in_xml(reply: Reply, *, reading: bool) -> Reply:
     return replace(reply, body=body, xml=True)
 
 
+async def pretty(reply: Reply) -> Reply:
+    """The same answer in JSON with lines and indents (`_pretty`, R4 3.1.0.1.13); XML as it is."""
+    if reply.xml or reply.encoding or not 0 < len(reply.body) <= MOST_BYTES:
+        return reply
+    try:
+        body = await asyncio.to_thread(_indented, reply.body)
+    except JsonError:
+        return reply
+    return replace(reply, body=body)
+
+
+def _indented(body: bytes) -> bytes:
+    return json.dumps(json.parse(body, max_depth=_DEEPEST_ANSWER), indent=True)
+
+
 async def _converted(body: bytes) -> bytes:
     if len(body) > MOST_BYTES:
         raise HttpError(413, "too-costly", f"it has more than {MOST_BYTES} bytes")

@@ -31,9 +31,9 @@ def history_query(parameters: Sequence[tuple[str, str]]) -> HistoryQuery:
         if name == "_count" and value.isascii() and value.isdigit() and len(value) < 7:
             count = int(value)
         elif name == "_since":
-            period = replace(period, since=_span(name, value)[0])
+            period = replace(period, since=span(name, value)[0])
         elif name == "_at":
-            low, high = _span(name, value)
+            low, high = span(name, value)
             period = replace(period, until=high, current_after=low)
         elif name == "_cursor" and Place.of(value):
             cursor = value
@@ -48,16 +48,16 @@ def history_query(parameters: Sequence[tuple[str, str]]) -> HistoryQuery:
 
 def moment(name: str, value: str) -> datetime:
     """The beginning of what a FHIR date or time means. Raises HttpError 400."""
-    return _span(name, value)[0]
+    return span(name, value)[0]
 
 
-def _span(name: str, value: str) -> tuple[datetime, datetime]:
-    """The moments that a FHIR date or time means, as [low, high)."""
+def span(name: str, value: str, path: str = "") -> tuple[datetime, datetime]:
+    """The moments that a FHIR date or time means, as [low, high). Raises HttpError 400."""
     try:
         request = parse_search("Basic", [("_lastUpdated", value)])
     except SearchError:
         request = None
     terms = request.conditions[0].values if request else ()
     if len(terms) != 1 or not isinstance(terms[0], DateTerm) or not value[:1].isdigit():
-        raise HttpError(400, "value", f"{name} is a FHIR date or time")
+        raise HttpError(400, "value", f"{name} is a FHIR date or time", path=path)
     return terms[0].low, terms[0].high

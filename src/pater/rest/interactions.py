@@ -11,7 +11,7 @@ from pater.domain import Answer, Check, CreateHandler, Operation
 from pater.fhir.issues import Issue, has_errors
 from pater.fhir.json import parse
 from pater.fhir.search.query import parse_search
-from pater.fhir.validation import validate
+from pater.fhir.validation.base import validate_base
 from pater.records.changes import Change
 from pater.records.gate import Gate
 from pater.rest.config import RestConfig
@@ -37,6 +37,7 @@ class Api:
     creates: Mapping[str, Sequence[CreateHandler]]
     checks: Mapping[str, Sequence[Check]]
     operations: Mapping[tuple[str, str, bool], Operation]
+    described: Mapping[str, Mapping[str, Any]]  # see `Parts.described`
 
 
 async def read(
@@ -86,15 +87,30 @@ async def histories(api: Api, caller: Caller, type: str, parameters: Parameters)
 
 
 async def search(
-    api: Api, caller: Caller, type: str, parameters: Parameters, *, private: bool = False
+    api: Api,
+    caller: Caller,
+    type: str,
+    parameters: Parameters,
+    *,
+    private: bool = False,
+    lenient: bool = False,
 ) -> Reply:
-    """GET /type?… or POST /type/_search (`private`: its links show no parameters)."""
+    """GET /type?… or POST /type/_search (`private`: its links show no parameters).
+
+    A `lenient` search leaves out the parameters that are not known, and says so in an entry.
+    """
     key = api.config.link_key
     if key and len(parameters) == 1 and parameters[0][0] == PAGE:
         parameters = unseal(parameters[0][1], type, key)
         private = True
-    request = with_own_addresses(parse_search(type, parameters), api.config.base_url)
+    request = with_own_addresses(
+        parse_search(type, parameters, custom=api.gate.custom, lenient=lenient, whole=True),
+        api.config.base_url,
+    )
     page = await api.gate.search(caller, request)
+    if request.ignored:
+        unread = {name for name, _ in request.ignored}
+        parameters = [pair for pair in parameters if pair[0] not in unread]
     links = [("self", parameters)]
     if page.next is not None:
         again = [pair for pair in parameters if pair[0] != CURSOR]
@@ -118,7 +134,7 @@ async def create_parsed(
         if answer is not None:
             return answered(answer)
     await api.gate.require(caller, "create", type)
-    remarks = checked(resource)
+    remarks = await conforming(api, resource)
     change = Change("create", type, None, resource, claims_of=claims_of(api, type))
     (written,) = await api.gate.commit(caller, [change])
     return written_reply(written, api.config.base_url, prefer, remarks)
@@ -135,7 +151,7 @@ async def update(
         text = "the resource has the same id as the address it is sent to"
         raise HttpError(400, "value", text, path=f"{type}.id")
     await api.gate.require(caller, "update", type)
-    remarks = checked(resource)
+    remarks = await conforming(api, resource)
     change = Change(
         "update",
         type,
@@ -200,9 +216,19 @@ def _has_nul(value: Any) -> bool:
 
 def checked(resource: dict[str, Any]) -> list[Issue]:
     """What validation remarks on an acceptable resource. Raises HttpError 422 with all issues."""
-    issues = validate(resource)
+    issues = validate_base(resource)
     if has_errors(issues):
         raise HttpError(422, "invalid", "the resource is not valid", issues=issues)
+    return issues
+
+
+async def conforming(api: Api, resource: dict[str, Any]) -> list[Issue]:
+    """As `checked`, and held against the profiles of this server that the resource declares."""
+    issues = checked(resource)
+    if api.config.profiles is not None:
+        issues += await api.config.profiles.declared(resource)
+        if has_errors(issues):
+            raise HttpError(422, "invalid", "the resource is not valid", issues=issues)
     return issues
 
 

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from copy import deepcopy
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any, Final
 
+from pater.fhir.patch import copied
 from pater.rest.errors import HttpError
 from pater.rest.interactions import parse_body
 
@@ -45,8 +45,8 @@ def read_patch(raw: bytes) -> list[Step]:
 
 def apply(resource: dict[str, Any], steps: Sequence[Step]) -> dict[str, Any]:
     """The patched copy. Raises HttpError 422 naming the operation that cannot be done."""
-    document: Any = deepcopy(resource)
-    copied = 0
+    document: Any = copied(resource)
+    doubled = 0
     for step in steps:
         if step.op == "test":
             if not _equal(_get(document, step.path, step), step.value):
@@ -61,18 +61,18 @@ def apply(resource: dict[str, Any], steps: Sequence[Step]) -> dict[str, Any]:
         if step.op in ("move", "copy"):
             value = _get(document, step.source, step)
         if step.op == "copy":
-            copied += _size(value)
-            if copied > MOST_COPIED:
+            doubled += _size(value)
+            if doubled > MOST_COPIED:
                 raise HttpError(413, "too-costly", "the patch copies too much")
-            value = deepcopy(value)
+            value = copied(value)
         if step.op == "move":
             document = _remove(document, step.source, step)
         if step.op == "remove":
             document = _remove(document, step.path, step)
         elif step.op == "replace":
-            document = _replace(document, step.path, deepcopy(value), step)
+            document = _replace(document, step.path, copied(value), step)
         else:
-            document = _add(document, step.path, deepcopy(value), step)
+            document = _add(document, step.path, copied(value), step)
     if not isinstance(document, dict):
         raise HttpError(422, "invalid", "the patch leaves no resource")
     return document

@@ -34,6 +34,7 @@ class Meanings:
     places: dict[Query, str] = field(default_factory=dict)
     entries: dict[int, Query] = field(default_factory=dict)  # by the entry's position
     references: dict[str, Query] = field(default_factory=dict)  # by the reference's text
+    referring: dict[Query, str] = field(default_factory=dict)  # where the first of them stands
     meant: Mapping[Query, Meant] = field(default_factory=dict)
 
     def of(self, position: int) -> Meant | None:
@@ -100,6 +101,7 @@ class Meanings:
         asked = self.ask(api, type_, plain, where, issues)
         if asked is not None:
             self.references[text] = asked
+            self.referring.setdefault(asked, where)
 
     async def look(self, api: Api, caller: Caller) -> None:
         """Asks all queries now. Raises HttpError 412 when one means several, or a reference none.
@@ -134,7 +136,7 @@ class Meanings:
     def _missing(self, queries: Iterable[Query], meant: Mapping[Query, Meant]) -> Sequence[Issue]:
         text = "the conditional reference means nothing that is here"
         none = dict.fromkeys(query for query in queries if meant[query].stored is None)
-        return [Issue("error", "not-found", self.places[query], text) for query in none]
+        return [Issue("error", "not-found", self.referring[query], text) for query in none]
 
 
 def _encoded(query: str) -> str:

@@ -6,7 +6,16 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 from pater.fhir.references import parse_reference
-from pater.fhir.search.query import Condition, ReferenceTerm, SearchRequest, Value
+from pater.fhir.search.query import (
+    And,
+    Condition,
+    Node,
+    Not,
+    Or,
+    ReferenceTerm,
+    SearchRequest,
+    Value,
+)
 
 
 def with_own_addresses(request: SearchRequest, base_url: str) -> SearchRequest:
@@ -14,8 +23,23 @@ def with_own_addresses(request: SearchRequest, base_url: str) -> SearchRequest:
 
     The address itself stays asked for: a resource may have been stored with it.
     """
-    conditions = tuple(_condition(each, f"{base_url}/") for each in request.conditions)
+    base = f"{base_url}/"
+    conditions = tuple(_condition(each, base) for each in request.conditions)
+    if request.filter is not None:
+        request = replace(request, filter=_node(request.filter, base))
     return request if conditions == request.conditions else replace(request, conditions=conditions)
+
+
+def _node(node: Node, base: str) -> Node:
+    match node:
+        case And(parts):
+            return And(tuple(_node(part, base) for part in parts))
+        case Or(parts):
+            return Or(tuple(_node(part, base) for part in parts))
+        case Not(part):
+            return Not(_node(part, base))
+        case _:
+            return _condition(node, base)
 
 
 def _condition(condition: Condition, base: str) -> Condition:

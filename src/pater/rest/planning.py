@@ -2,23 +2,20 @@
 
 from __future__ import annotations
 
-import base64
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any, Final
 
 from pater.fhir.issues import Issue, has_errors
-from pater.fhir.json import JsonError
-from pater.records.changes import Change, Method
+from pater.records.changes import Change, Edit, Method
 from pater.records.conditional import Meant
-from pater.rest import conditional, json_patch
+from pater.rest import conditional
 from pater.rest import interactions as do
 from pater.rest.entries import Entry
 from pater.rest.errors import HttpError
 from pater.rest.interactions import Api
-from pater.rest.json_patch import Step
 from pater.rest.meanings import Meanings
-from pater.rest.outcomes import json_issue
+from pater.rest.profiles import Check
 from pater.rest.references_in_bundles import names_of, resolved
 from pater.rest.requests import version_of
 from pater.store.read import Stored
@@ -68,10 +65,13 @@ Planned = Change | Stored | tuple[str, str] | None
 def plan(
     api: Api,
     entries: Sequence[Entry],
-    patches: Mapping[int, Sequence[Step]],
+    patches: Mapping[int, Edit],
     meanings: Meanings,
+    check: Check | None = None,
 ) -> list[tuple[Entry, Planned]]:
-    """The changes with ids given and references rewritten. Raises HttpError with all issues."""
+    """The changes with ids given and references rewritten. Raises HttpError with all issues.
+
+    `check` may find issues in what patches make."""
     issues: list[Issue] = []
     names = meanings.names()
     ids: dict[int, str] = {}
@@ -100,17 +100,33 @@ def plan(
             if entry.type != "Bundle":  # a Bundle has its own names, and they mean its own entries
                 resource = resolved(resource, names)
         try:
-            steps = patches.get(entry.position, ())
+            edit = patches.get(entry.position)
             change = _change(
-                api, entry, ids[entry.position], resource, steps,
-                meanings.of(entry.position), first, issues,
+                api, entry, ids[entry.position], resource, edit,
+                meanings.of(entry.position), first, issues, check,
             )  # fmt: skip
             planned.append((entry, change))
         except HttpError as error:
             issues += error.issues
+    issues += _gone(planned)
     if has_errors(issues):
         raise HttpError(400, "invalid", "the transaction is not right", issues=issues)
     return planned
+
+
+def _gone(planned: Sequence[tuple[Entry, Planned]]) -> list[Issue]:
+    """Entries that are content with what another entry deletes (R4 3.1.0.11.2: no overlaps)."""
+    deleted = {
+        (change.type, change.id)
+        for _, change in planned
+        if isinstance(change, Change) and change.method == "delete"
+    }
+    return [
+        Issue("error", "duplicate", f"{entry.path}.request.ifNoneExist",
+              f"{found.type}/{found.id} is deleted by another entry")
+        for entry, found in planned
+        if deleted and isinstance(found, Stored) and (found.type, found.id) in deleted
+    ]  # fmt: skip
 
 
 def _change(
@@ -118,19 +134,20 @@ def _change(
     entry: Entry,
     id: str,
     resource: dict[str, Any] | None,
-    steps: Sequence[Step],
+    edit: Edit | None,
     meant: Meant | None,
     first: Mapping[bytes, int],
     issues: list[Issue],
+    check: Check | None,
 ) -> Planned:
     """What one entry comes to. Raises HttpError; and PreconditionFailed for a conditional one."""
     path = f"{entry.path}.resource"
     expected = _expected(entry, issues)
     stored = meant.stored if meant is not None else None
-    if entry.method == "PATCH":
+    if edit is not None:
         if meant is not None and stored is None:
             raise HttpError(404, "not-found", f"the query means no {entry.type}", path=path)
-        return conditional.patch_change(api, entry.type, id, steps, expected, path)
+        return conditional.patch_change(api, entry.type, id, edit, expected, path, check)
     if entry.method == "DELETE":
         if meant is None:
             return Change("delete", entry.type, id, if_match=expected, path=path)
@@ -157,24 +174,6 @@ def _change(
 
 def as_it_stands(stored: Stored) -> Written:
     return Written(stored.type, stored.id, stored.version, stored.updated, False, stored.body)
-
-
-def steps_of(entry: Entry, issues: list[Issue]) -> list[Step]:
-    """The JSON Patch in the Binary of a PATCH entry (FHIR R4 3.1.0.8)."""
-    binary = entry.resource or {}
-    path = f"{entry.path}.resource"
-    data = binary.get("data")
-    if binary.get("contentType") != json_patch.MEDIA_TYPE or not isinstance(data, str):
-        text = f"a PATCH is a Binary of {json_patch.MEDIA_TYPE} with data"
-        issues.append(Issue("error", "value", path, text))
-        return []
-    try:
-        return json_patch.read_patch(base64.b64decode(data, validate=True))
-    except (ValueError, HttpError) as error:
-        issues.append(Issue("error", "structure", f"{path}.data", str(error)))
-    except JsonError as error:
-        issues.append(json_issue(error))
-    return []
 
 
 def _expected(entry: Entry, issues: list[Issue]) -> int | None:

@@ -8,6 +8,14 @@ from typing import Any, Final
 from pater.fhir.references import parse_reference, rewrite
 
 _HTTP: Final = ("http://", "https://")
+# Elements of type uri, url, oid or uuid (and of no type of plain text) that may mean an entry.
+_LINKS: Final = frozenset(
+    {
+        "definitionUri", "derivedFromUri", "endpoint", "eventUri", "instantiatesUri", "issuer",
+        "onlineInformation", "policy", "rendering", "sourceUri", "targetUri", "uri", "url",
+        "valueOid", "valueUri", "valueUrl", "valueUuid",
+    }
+)  # fmt: skip
 
 
 def names_of(full_url: str, address: str) -> list[str]:
@@ -28,6 +36,7 @@ def names_of(full_url: str, address: str) -> list[str]:
 def resolved(resource: dict[str, Any], names: Mapping[str, str]) -> dict[str, Any]:
     """The resource with references to other entries rewritten (the given one stays as it is).
 
-    A version or fragment behind a known name (`urn:uuid:…#x`) is not touched.
+    So are uris and the links of narratives (R4 3.1.0.11.2). A version or fragment behind a known
+    name (`urn:uuid:…#x`) is not touched.
     """
-    return rewrite(resource, names)
+    return rewrite(resource, names, _LINKS)

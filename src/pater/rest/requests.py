@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import re
 import zlib
-from collections.abc import Awaitable, Callable, MutableMapping
+from collections.abc import Awaitable, Callable, Mapping, MutableMapping
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from typing import Any, Final
 from urllib.parse import parse_qsl
 
+from pater.records.changes import STANDING
 from pater.rest.errors import HttpError
 
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
@@ -18,6 +19,7 @@ JSON_TYPES: Final = frozenset({"application/fhir+json", "application/json", "tex
 FORM: Final = "application/x-www-form-urlencoded"
 FHIR_VERSIONS: Final = frozenset({"4.0", "4.0.1"})
 _MAX_PARAMETERS: Final = 200
+_LONGEST_QUERY: Final = 1024 * 1024  # characters of all parameters together
 _ETAG: Final = re.compile(r'(?:W/)?"([^"]*)"\Z')
 _REQUEST_ID: Final = re.compile(r"[A-Za-z0-9._\-]{1,64}\Z")
 _ID: Final = re.compile(r"[A-Za-z0-9\-.]{1,64}\Z")
@@ -90,12 +92,9 @@ def parse_media_type(text: str) -> tuple[str, dict[str, str]]:
     return kind.strip().lower(), parameters
 
 
-def require_patch(headers: dict[str, str]) -> None:
-    """Refuses (415) a PATCH that is no JSON Patch in UTF-8."""
-    kind, parameters = parse_media_type(headers.get("content-type", ""))
-    utf8 = parameters.get("charset", "utf-8").lower() in ("utf-8", "utf8")
-    if kind != "application/json-patch+json" or not utf8:
-        raise HttpError(415, "not-supported", "send application/json-patch+json in UTF-8")
+def wants_pretty(pairs: list[tuple[str, str]]) -> bool:
+    """Whether `_pretty` asks for lines and indents."""
+    return any(name == "_pretty" and value == "true" for name, value in pairs)
 
 
 def require_form(headers: dict[str, str]) -> None:
@@ -106,9 +105,12 @@ def require_form(headers: dict[str, str]) -> None:
 
 
 def parse_parameters(text: bytes) -> list[tuple[str, str]]:
-    """The pairs of a query string or a form. Raises HttpError 400."""
+    """The pairs of a query string or a form. Raises HttpError 400, 413."""
     if not text:
         return []
+    if len(text) > _LONGEST_QUERY:
+        problem = f"the parameters of a request have at most {_LONGEST_QUERY} characters"
+        raise HttpError(413, "too-long", problem)
     try:
         pairs = parse_qsl(
             text.decode("ascii"),
@@ -147,6 +149,12 @@ def prefer_return(headers: dict[str, str]) -> str:
     return ""
 
 
+def prefers_lenient(headers: dict[str, str]) -> bool:
+    """Whether `Prefer: handling=lenient` allows to leave out what is not understood."""
+    preferences = headers.get("prefer", "").replace(";", ",").lower().replace(" ", "")
+    return "handling=lenient" in preferences.split(",")
+
+
 def expected_version(headers: dict[str, str]) -> int | None:
     """What If-Match and If-None-Match say of the current version: n, 0 (absent) or None.
 
@@ -161,7 +169,12 @@ def expected_version(headers: dict[str, str]) -> int | None:
 
 
 def version_of(etag: str) -> int:
-    """The version in an ETag; -1 for one this server never gave. Raises HttpError 400."""
+    """The version in an ETag; -1 for one this server never gave; `*` is any that stands.
+
+    Raises HttpError 400.
+    """
+    if etag.strip() == "*":
+        return STANDING
     found = _ETAG.match(etag.strip())
     if not found:
         raise HttpError(400, "value", 'a version is stated like W/"1"')
@@ -177,6 +190,13 @@ def knows_version(headers: dict[str, str], version: int) -> bool:
         return False
     tags = (_ETAG.match(part.strip()) for part in given.split(","))
     return any(tag is not None and tag[1] == str(version) for tag in tags)
+
+
+def knows_tag(headers: Mapping[str, str], tag: bytes) -> bool:
+    """Whether If-None-Match names an ETag (weak comparison)."""
+    given = [part.strip() for part in headers.get("if-none-match", "").split(",")]
+    bare = tag.decode("ascii").removeprefix("W/")
+    return "*" in given or bare in (part.removeprefix("W/") for part in given)
 
 
 def has_current(headers: dict[str, str], version: int, updated: datetime) -> bool:

@@ -10,6 +10,7 @@ from typing import Any, Final
 
 from pater.fhir.issues import Issue, operation_outcome
 from pater.fhir.json import dumps
+from pater.rest.compression import LEAST, accepted_encoding, packed
 from pater.store.read import Stored
 from pater.store.write import Written
 
@@ -20,34 +21,52 @@ _CONTENT_TYPE: Final = (b"content-type", b"application/fhir+json; charset=utf-8"
 _CONTENT_TYPE_XML: Final = (b"content-type", b"application/fhir+xml; charset=utf-8")
 # Health data are for the one who asked: no shared cache and no copy on a disk.
 _NO_STORE: Final = (b"cache-control", b"no-store")
+_VARY: Final = (b"vary", b"Accept, Accept-Encoding")
 _NOSNIFF: Final = (b"x-content-type-options", b"nosniff")
 
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """One answer before it is sent. An empty body has no content type, another is JSON or XML."""
+    """One answer before it is sent. An empty body has no content type, another is JSON or XML.
+
+    `encoding` says how the body is compressed already (`identity` = it shall not be).
+    """
 
     status: int
     body: bytes = b""
     headers: Sequence[Header] = ()
     xml: bool = False
+    encoding: str = ""
 
 
-async def send_reply(send: Send, reply: Reply, request_id: str, *, head: bool = False) -> None:
-    """Sends the answer; for HEAD with the headers of the body but without it."""
+async def send_reply(
+    send: Send, reply: Reply, request_id: str, *, head: bool = False, accept_encoding: str = ""
+) -> None:
+    """Sends the answer, compressed where the client takes that and it is worth it; for HEAD with
+    the headers of the body but without it."""
+    body, encoding = reply.body, reply.encoding
+    if accept_encoding and not encoding and len(body) >= LEAST:
+        chosen = accepted_encoding(accept_encoding)
+        if chosen:
+            body, encoding = await packed(body, chosen), chosen
     headers: list[Header] = [
         *reply.headers,
-        (b"content-length", str(len(reply.body)).encode("ascii")),
+        (b"content-length", b"%d" % len(body)),
         (b"x-request-id", request_id.encode("ascii")),
-        _NO_STORE,
+        _VARY,
         _NOSNIFF,
     ]
-    if reply.body:
+    said = [name for name, _ in reply.headers]
+    if b"cache-control" not in said:
+        headers.append(_NO_STORE)
+    if encoding and encoding != "identity":
+        headers.append((b"content-encoding", encoding.encode("ascii")))
+    if body and b"content-type" not in said:
         headers.append(_CONTENT_TYPE_XML if reply.xml else _CONTENT_TYPE)
     if reply.status in (204, 304):
         headers = [h for h in headers if h[0] != b"content-length"]
     await send({"type": "http.response.start", "status": reply.status, "headers": headers})
-    await send({"type": "http.response.body", "body": b"" if head else reply.body})
+    await send({"type": "http.response.body", "body": b"" if head else body})
 
 
 def outcome(issues: Sequence[Issue]) -> bytes:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from urllib.parse import quote, urlencode
 
+from pater.fhir.issues import Issue, operation_outcome
 from pater.fhir.json import dumps
 from pater.fhir.search.query import SearchRequest
 from pater.records.changes import HistoryPage
@@ -25,9 +26,9 @@ def searchset(
 ) -> bytes:
     """A Bundle of type searchset (FHIR R4 3.1.1.4): links, total when asked, entries with mode.
 
-    `links` are relations and the parameters of a search of the type.
+    `links` are relations and the parameters of a search of the type ("" = of the whole system).
     """
-    here = f"{base_url}/{type}"
+    here = f"{base_url}/{type}" if type else base_url
     urls = [(relation, _link(here, parameters)) for relation, parameters in links]
     summary = request.summary if request.summary not in (None, "false", "count") else ""
     entries: list[bytes] = []
@@ -40,7 +41,15 @@ def searchset(
                 body = project(body, stored.type, summary or "", request.elements)
             address = f'{stored.type}/{stored.id}","resource":'.encode("ascii")
             entries.append(b"".join((prefix, address, body, suffix)))
+    if request.ignored:
+        entries.append(_remarks(request.ignored))
     return _bundle("searchset", page.total, urls, entries)
+
+
+def _remarks(ignored: Iterable[tuple[str, str]]) -> bytes:
+    """The entry that says what a lenient search left out (R4 3.1.1.4.2, mode `outcome`)."""
+    issues = [Issue("warning", "not-supported", "", text) for _, text in ignored]
+    return dumps({"resource": operation_outcome(issues), "search": {"mode": "outcome"}})
 
 
 def history_bundle(

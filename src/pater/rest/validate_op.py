@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from dataclasses import dataclass, field
+from typing import Any, Final
 
 from pater.access.caller import Caller
 from pater.fhir.issues import Issue, has_errors
 from pater.fhir.json import JsonError, parse
-from pater.fhir.validation import validate
+from pater.fhir.validation.base import validate_base
 from pater.fhir.xml import XmlError
 from pater.rest.errors import HttpError
 from pater.rest.interactions import Api, Parameters, parse_body
@@ -16,7 +17,16 @@ from pater.rest.outcomes import json_issue
 from pater.rest.requests import is_id
 from pater.rest.responses import Reply, outcome
 
-_MODES = frozenset({"create", "update", "delete", "profile"})
+_MODES: Final = frozenset({"create", "update", "delete", "profile"})
+_MOST_PROFILES: Final = 20
+
+
+@dataclass(slots=True)
+class _Asked:
+    """What a client wants checked beside base R4 and what the resource declares itself."""
+
+    profiles: list[str] = field(default_factory=list)
+    must_support: bool = False
 
 
 async def validate_sent(
@@ -31,6 +41,8 @@ async def validate_sent(
 ) -> Reply:
     """POST /type/$validate with a resource, or Parameters holding one (R4 Resource-validate).
 
+    `profile` (several, `url|version`) names profiles of this server to hold it against, beside
+    those it declares; `mustSupport=true` also tells which supported elements are absent.
     At /type/id/$validate (`id`) the resource is checked as the new content of that address.
     `read` makes the tree of the body, in the format in which it was sent.
     Always 200 when the check could be made: what it found is in the OperationOutcome, a text that
@@ -43,11 +55,11 @@ async def validate_sent(
         return Reply(200, outcome([json_issue(error)]))
     except XmlError as error:
         return Reply(200, outcome(error.issues))
-    issues = _asked(parameters)
+    asked = _asked(parameters)
     resource = body
     if body.get("resourceType") == "Parameters" and type != "Parameters":
-        resource, more = _unwrap(body)
-        issues += more
+        resource = _unwrap(body, asked)
+    issues: list[Issue] = []
     if resource.get("resourceType") != type:
         text = f"this address takes a resource of type {type}"
         issues.append(Issue("error", "invalid", "resourceType", text))
@@ -55,7 +67,7 @@ async def validate_sent(
         if id and resource.get("id") != id:
             text = "the resource has the same id as the address it is sent to"
             issues.append(Issue("error", "value", f"{type}.id", text))
-        issues += _all(api, type, resource)
+        issues += await _all(api, type, resource, asked)
     return Reply(200, outcome(issues))
 
 
@@ -65,42 +77,46 @@ async def validate_stored(
     """GET or POST without a body at /type/id/$validate: checks what is stored."""
     if not is_id(id):
         raise HttpError(404, "not-found", f"{type} has no resource of this id")
-    issues = _asked(parameters)
+    asked = _asked(parameters)
     stored = await api.gate.read(caller, type, id)
-    return Reply(200, outcome([*issues, *_all(api, type, parse(stored.body))]))
+    return Reply(200, outcome(await _all(api, type, parse(stored.body), asked)))
 
 
-def _all(api: Api, type: str, resource: dict[str, Any]) -> list[Issue]:
-    issues = validate(resource)
+async def _all(api: Api, type: str, resource: dict[str, Any], asked: _Asked) -> list[Issue]:
+    profiles = api.config.profiles
+    if profiles is None:
+        issues = validate_base(resource)
+    else:
+        issues = await profiles.whole(resource, asked.profiles, must_support=asked.must_support)
     if not has_errors(issues):
         for check in api.checks.get(type, ()):
             issues += check(resource)
     return issues
 
 
-def _asked(parameters: Parameters) -> list[Issue]:
-    issues: list[Issue] = []
+def _asked(parameters: Parameters) -> _Asked:
+    asked = _Asked()
     for name, value in parameters:
-        if name == "profile":
-            issues.append(_no_profile(value))
-        elif name != "mode" or value not in _MODES:
-            raise HttpError(400, "not-supported", f"$validate takes no {name[:64]} like this")
-    return issues
+        _take(asked, name, value)
+    return asked
 
 
-def _no_profile(url: object) -> Issue:
-    shown = url[:200] if isinstance(url, str) else "?"
-    return Issue(
-        "warning",
-        "not-supported",
-        "",
-        f"the profile {shown} was not checked: this release checks base FHIR R4",
-    )
+def _take(asked: _Asked, name: object, value: object) -> None:
+    """One parameter. Raises HttpError 400 for one that is unknown or makes no sense."""
+    shown = name[:64] if isinstance(name, str) else "?"
+    if name == "profile" and isinstance(value, str) and 0 < len(value) <= 1000:
+        if value not in asked.profiles:
+            asked.profiles.append(value)
+        if len(asked.profiles) > _MOST_PROFILES:
+            raise HttpError(400, "too-costly", f"at most {_MOST_PROFILES} profiles at once")
+    elif name == "mustSupport" and str(value).lower() in ("true", "false"):
+        asked.must_support = str(value).lower() == "true"
+    elif name != "mode" or value not in _MODES:
+        raise HttpError(400, "not-supported", f"$validate takes no {shown} like this")
 
 
-def _unwrap(body: dict[str, Any]) -> tuple[dict[str, Any], list[Issue]]:
-    """The resource of a Parameters and remarks on what else it asks for."""
-    issues: list[Issue] = []
+def _unwrap(body: dict[str, Any], asked: _Asked) -> dict[str, Any]:
+    """The resource of a Parameters; what else it asks for goes to `asked`."""
     resource: dict[str, Any] | None = None
     listed = body.get("parameter")
     for part in listed if isinstance(listed, list) else ():
@@ -108,9 +124,10 @@ def _unwrap(body: dict[str, Any]) -> tuple[dict[str, Any], list[Issue]]:
             continue
         if part.get("name") == "resource" and isinstance(part.get("resource"), dict):
             resource = part["resource"]
-        elif part.get("name") == "profile":
-            issues.append(_no_profile(part.get("valueUri") or part.get("valueCanonical")))
+        elif "name" in part:
+            value = next((each for key, each in part.items() if key.startswith("value")), None)
+            _take(asked, part["name"], value)
     if resource is None:
         text = "Parameters for $validate have a parameter `resource` with the resource"
         raise HttpError(400, "required", text, path="Parameters.parameter")
-    return resource, issues
+    return resource

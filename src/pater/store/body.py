@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any, Protocol
 
 import asyncpg
@@ -40,6 +40,10 @@ class BodyCodec:
         dictionary, compressor = self._in.get(type_number, (0, self._plain_in))
         return dictionary, compressor.compress(body)
 
+    def decompress_many(self, dictionary: int, data: Sequence[bytes]) -> Any:
+        """A sequence of buffers, a body each. Two threads must not share one codec."""
+        return self._out[dictionary].multi_decompress_to_buffer(list(data))
+
     def decompress(self, dictionary: int, data: bytes) -> bytes:
         """The body as it was given to `compress`; KeyError for a dictionary never loaded."""
         return self._out[dictionary].decompress(data) if data else b""
@@ -50,15 +54,16 @@ class BodyCodec:
         if missing:
             sql = "select id, type, data from dictionary where id = any($1) order by id"
             for row in await db.fetch(sql, list(missing)):
-                self._add(row["id"], row["type"], row["data"])
+                self.add(row["id"], row["type"], row["data"])
 
     async def load(self, db: Source) -> None:
         """Loads the newest dictionary of every type, to write with."""
         sql = "select distinct on (type) id, type, data from dictionary order by type, id desc"
         for row in await db.fetch(sql):
-            self._add(row["id"], row["type"], row["data"])
+            self.add(row["id"], row["type"], row["data"])
 
-    def _add(self, number: int, type_number: int, data: bytes) -> None:
+    def add(self, number: int, type_number: int, data: bytes) -> None:
+        """Takes a dictionary in; the newest of a type is the one to write with."""
         content = zstandard.ZstdCompressionDict(data)
         content.precompute_compress(level=LEVEL)
         self._out[number] = zstandard.ZstdDecompressor(dict_data=content)

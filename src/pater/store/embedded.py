@@ -258,7 +258,7 @@ class EmbeddedPostgres:
 
     def _launch(self, user: ServerUser, program: Binaries, run_dir: Path) -> None:
         command: list[Any] = [program.folder / "postgres", "-D", self._cluster]
-        for name, value in _settings(run_dir).items():
+        for name, value in server_settings(run_dir).items():
             command += ["-c", f"{name}={value}"]
         if self._log.exists() and self._log.stat().st_size > _LOG_LIMIT:
             self._log.replace(self._log.with_suffix(".log.1"))
@@ -294,7 +294,7 @@ class EmbeddedPostgres:
         return ready or not self._alive()
 
 
-def _settings(run_dir: Path) -> dict[str, str]:
+def server_settings(run_dir: Path) -> dict[str, str]:
     """Modest settings by the memory of the machine. Nothing here weakens durability."""
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") // _MB
     return {

@@ -90,6 +90,14 @@ _PERSONS = (
 )
 _ONE = f"{_sql('v.type = $7 and v.id = $8')} order by v.updated desc, v.rid desc limit $6"
 
+# The first page of the whole history of one resource, which is what is nearly always asked for:
+# its current version and the newest superseded ones. Later versions are written later.
+_NEWEST = (
+    f"select * from (select {_V}, v.rid from resource v where v.type = $1 and v.id = $2"  # noqa: S608 constants
+    f" union all (select {_V}, v.rid from history v where v.type = $1 and v.id = $2"
+    " order by v.version desc limit $3)) v order by v.updated desc, v.rid desc limit $3"
+)
+
 
 async def walk(
     db: Database,
@@ -114,7 +122,10 @@ async def of_one(
     db: Database, type_name: str, id: str, period: Period, before: Place | None, count: int
 ) -> tuple[list[Stored], Place | None]:
     """Up to `count` versions of one resource within a period; as `walk`."""
-    return await _page(db, _ONE, period, before, count, TYPE_NUMBER[type_name], id)
+    number = TYPE_NUMBER[type_name]
+    if before is None and period == Period():
+        return await _cut(db, await db.ask(_NEWEST, number, id, count + 1, kept=True), count)
+    return await _page(db, _ONE, period, before, count, number, id)
 
 
 async def _page(
@@ -125,6 +136,10 @@ async def _page(
         sql, max(period.since, _FIRST), min(period.until, _LAST), period.current_after,
         place.updated, place.rid, count + 1, *args,
     )  # fmt: skip
+    return await _cut(db, rows, count)
+
+
+async def _cut(db: Database, rows: Sequence[Any], count: int) -> tuple[list[Stored], Place | None]:
     page = await to_stored(db, rows[:count])
     more = len(rows) > count
     return page, Place(rows[count - 1]["updated"], rows[count - 1]["rid"]) if more else None

@@ -1,17 +1,23 @@
-"""The journal: who did what with whose record, when, why and with what outcome."""
+"""The journal: who did what with whose record, when, why and with what outcome.
+
+A search discloses many persons at once. Such entries are one act: the first of them holds what
+they have in common, the others only the person (see the migration that says so).
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, fields
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
+from operator import attrgetter
 from typing import Any
 from uuid import UUID
 
-from pater.store.database import Connection, Database
+from pater.store.database import Connection, Database, Record
 
 
-@dataclass(frozen=True, slots=True)
+# Nobody changes one. Frozen ones take three times as long to make, and a search makes many.
+@dataclass(slots=True, unsafe_hash=True)
 class JournalEntry:
     """One thing done or refused. Empty text and 0 mean "does not apply".
 
@@ -43,7 +49,7 @@ class JournalEntry:
     source: str
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True, unsafe_hash=True)
 class JournalRow(JournalEntry):
     """An entry as it was written: `id` is its AuditEvent id, `seq` its own number."""
 
@@ -52,39 +58,116 @@ class JournalRow(JournalEntry):
 
 
 _COLUMNS = tuple(field.name for field in fields(JournalEntry))
+_PERSONAL = ("person", "patient")
+_FIELDS = attrgetter(*_COLUMNS)
+_COMMON = attrgetter(*(name for name in _COLUMNS if name not in _PERSONAL))
 _SQL_TYPES = {"at": "timestamptz", "person": "bigint", "entity_version": "int"}
+_TEXTS = tuple(n for n, name in enumerate(_COLUMNS) if name not in _SQL_TYPES)
+_PATIENTS = len(_COLUMNS) + 1
+ARGUMENTS = len(_COLUMNS) + 4
+"""How many `entry_columns` are."""
+_ACT_BITS = 16
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_TICK = timedelta(microseconds=1)
 
 
 def insert_sql(first: int) -> str:
     """The statement that inserts `entry_columns`, its arguments numbered from `first`."""
-    arrays = (
+    arrays = [
         f"${number}::{_SQL_TYPES.get(name, 'text')}[]"
         for number, name in enumerate(_COLUMNS, start=first)
-    )
-    return (
-        f"insert into journal ({', '.join(_COLUMNS)})"  # noqa: S608 constants
-        f" select * from unnest({', '.join(arrays)})"
-    )
+    ]
+    person, patient, act, place = range(first + len(_COLUMNS), first + ARGUMENTS)
+    nulls = "null, " * (len(_COLUMNS) - 4) + "null"
+    return f"""
+  with acts as materialized (
+    select array_agg(nextval('journal_seq') << {_ACT_BITS}) as seqs
+    from generate_series(1, cardinality({arrays[0]}))
+  )
+  insert into journal (seq, {", ".join(_COLUMNS)})
+  select acts.seqs[f.n], {", ".join(f"f.{name}" for name in _COLUMNS)}
+  from acts, unnest({", ".join(arrays)}) with ordinality as f({", ".join(_COLUMNS)}, n)
+  union all
+  select acts.seqs[o.act] + o.place, ({arrays[0]})[o.act], o.person, o.patient, {nulls}
+  from acts, unnest(${person}::bigint[], ${patient}::text[], ${act}::int[], ${place}::int[])
+    as o(person, patient, act, place)"""  # noqa: S608 constants
 
 
-def entry_columns(entries: Sequence[JournalEntry]) -> list[list[Any]]:
-    """The arguments of `insert_sql`: one array a column."""
-    return [[_clean(getattr(entry, name)) for entry in entries] for name in _COLUMNS]
+def entry_columns(entries: Iterable[JournalEntry]) -> list[Sequence[Any]]:
+    """The arguments of `insert_sql`: the first entries of acts, one array a column, and of the
+    others the person, the patient, the number of the act and the place in it.
+    """
+    firsts: list[tuple[Any, ...]] = []
+    others: list[tuple[int, str, int, int]] = []
+    last: tuple[Any, ...] = ()
+    place = 0
+    for entry in entries:
+        common = _COMMON(entry)
+        place += 1
+        if common == last and place >> _ACT_BITS == 0:
+            others.append((entry.person, entry.patient, len(firsts), place))
+        else:
+            firsts.append(_FIELDS(entry))
+            last, place = common, 0
+    columns: list[Sequence[Any]] = [
+        *(zip(*firsts, strict=True) if firsts else [()] * len(_COLUMNS)),
+        *(zip(*others, strict=True) if others else [()] * 4),
+    ]
+    for number in (*_TEXTS, _PATIENTS):
+        column = columns[number]
+        if "\0" in "".join(column):
+            # PostgreSQL's text cannot hold NUL; what a client sent may.
+            columns[number] = [text.replace("\0", "") for text in column]
+    return columns
+
+
+def alike(entry: JournalEntry, persons: Iterable[tuple[int, str]]) -> list[JournalEntry]:
+    """The same entry for each of several persons, given with their Patient ids."""
+    at, _, _, *rest = _FIELDS(entry)
+    return [JournalEntry(at, person, patient, *rest) for person, patient in persons]
+
+
+def place_id(at: datetime, seq: int) -> UUID:
+    """The AuditEvent id of an entry: its place in the journal, as a UUID of version 8 (RFC 9562).
+
+    60 bits are the microseconds since 1970 and 62 the number. It is no secret: who may read an
+    entry is decided each time.
+    """
+    ticks = (at - _EPOCH) // _TICK
+    return UUID(int=ticks >> 12 << 80 | 8 << 76 | (ticks & 0xFFF) << 64 | 2 << 62 | seq)
+
+
+def place_of(id: UUID) -> tuple[datetime, int] | None:
+    """`at` and `seq` of the entry with this id; None when it is not made of them."""
+    number = id.int
+    if id.version != 8:
+        return None
+    ticks = number >> 80 << 12 | number >> 64 & 0xFFF
+    try:
+        return _EPOCH + ticks * _TICK, number & ((1 << 62) - 1)
+    except OverflowError:
+        return None
 
 
 _INSERT = insert_sql(1)
-_SELECT = f"select {', '.join(_COLUMNS)}, id, seq from journal"  # noqa: S608 constants
+_SELECT = f"select id, seq, {', '.join(_COLUMNS)} from journal_entry"  # noqa: S608 constants
+# The view asks for the act of an entry; here the acts are known, and their entries are asked for.
+_SELECT_OF_AGENT = f"""
+select e.id, e.seq, e.at, e.person, e.patient, {", ".join(f"a.{name}" for name in _COLUMNS[3:])}
+from journal a
+cross join lateral (
+  select * from journal
+  where at = a.at and seq >= a.seq and seq <= (a.seq | {(1 << _ACT_BITS) - 1})
+    and (agent is null or seq = a.seq)
+  order by seq desc limit {1 << _ACT_BITS}
+) e
+"""  # noqa: S608 constants
 
 
 async def write_entries(connection: Connection | Database, entries: Sequence[JournalEntry]) -> None:
     """Writes entries in one statement, in the caller's transaction or as one of its own."""
     if entries:
         await connection.execute(_INSERT, *entry_columns(entries))
-
-
-def _clean(value: Any) -> Any:
-    """PostgreSQL's text cannot hold NUL; what a client sent may."""
-    return value.replace("\0", "") if isinstance(value, str) else value
 
 
 async def read_journal(
@@ -94,36 +177,52 @@ async def read_journal(
     since: datetime | None,
     until: datetime | None,
     count: int,
-    before: int | None = None,
+    before: tuple[datetime, int] | None = None,
 ) -> list[JournalRow]:
     """Up to `count` entries, newest first: of a person, of an agent, of a span [since, until).
 
-    `before` is the `seq` of the last row of the previous page. None = without that limit.
+    `before` is `at` and `seq` of the last row of the previous page. None = without that limit.
     """
+    by_agent = agent is not None and person is None
+    own, act = ("e.", "a.") if by_agent else ("", "")
     conditions: list[str] = []
     args: list[Any] = []
 
-    def condition(sql: str, value: Any) -> None:
-        args.append(value)
-        conditions.append(sql.format(f"${len(args)}"))
+    def condition(sql: str, *values: Any) -> None:
+        numbers = [f"${len(args) + n}" for n in range(1, len(values) + 1)]
+        args.extend(values)
+        conditions.append(sql.format(*numbers))
 
     if person is not None:
         condition("person = {}", person)
     if agent is not None:
-        condition("agent = {}", agent)
+        condition(f"{act}agent = {{}}", agent)
     if since is not None:
-        condition("at >= {}", since)
+        condition(f"{act}at >= {{}}", since)
     if until is not None:
-        condition("at < {}", until)
+        condition(f"{act}at < {{}}", until)
     if before is not None:
-        condition("(at, seq) < (select l.at, l.seq from journal l where l.seq = {})", before)
+        # The first half alone says which months need no look.
+        condition(f"{act}at <= {{0}} and ({own}at, {own}seq) < ({{0}}, {{1}})", *before)
     where = f" where {' and '.join(conditions)}" if conditions else ""
+    order = "a.at desc, a.seq desc, e.seq desc" if by_agent else "at desc, seq desc"
     args.append(count)
-    sql = f"{_SELECT}{where} order by at desc, seq desc limit ${len(args)}"
-    return [JournalRow(**dict(row)) for row in await db.fetch(sql, *args)]
+    select = _SELECT_OF_AGENT if by_agent else _SELECT
+    rows = await db.fetch(f"{select}{where} order by {order} limit ${len(args)}", *args)
+    return [_row(row) for row in rows]
 
 
 async def read_entry(db: Database, entry_id: UUID) -> JournalRow | None:
     """One entry by its AuditEvent id."""
-    row = await db.fetchrow(f"{_SELECT} where id = $1", entry_id)
-    return None if row is None else JournalRow(**dict(row))
+    place = place_of(entry_id)
+    if place is None:
+        row = await db.fetchrow(f"{_SELECT} where id = $1", entry_id)
+    else:
+        row = await db.fetchrow(f"{_SELECT} where at = $1 and seq = $2 and id is null", *place)
+    return None if row is None else _row(row)
+
+
+def _row(row: Record) -> JournalRow:
+    values = dict(row)
+    values["id"] = values["id"] or place_id(values["at"], values["seq"])
+    return JournalRow(**values)

@@ -17,10 +17,13 @@ _SYSTEM_ONLY = "ts"
 _REFERENCE = "r"
 _REFERENCE_URL = "ru"
 _URI = "u"
+_URI_BELOW = "ub"
 _PRESENT = "p"
 _UNIT = "unit"
 # Longer values are not remembered: the memory of what was seen stays small.
 _SHORT = 200
+_LONGEST_URI = 2000
+_MOST_STEPS = 30
 
 
 def _hash(*parts: str) -> int:
@@ -78,6 +81,20 @@ def uri_hash(type_name: str, param: str, value: str) -> int:
     return _hash(_URI, type_name, param, value)
 
 
+def uri_below_hash(type_name: str, param: str, value: str) -> int:
+    """`param:below=uri`: the URI itself, and all that go on behind it at a slash."""
+    return _hash(_URI_BELOW, type_name, param, value.rstrip("/"))
+
+
+def _uri_below_hashes(type_name: str, param: str, value: str) -> Iterable[int]:
+    if param.startswith("_"):  # every resource has such, and a profile's path says little
+        return
+    parts = value[:_LONGEST_URI].rstrip("/").split("/")
+    for end in range(1, min(len(parts), _MOST_STEPS) + 1):
+        if parts[end - 1] and not parts[end - 1].endswith(":"):
+            yield uri_below_hash(type_name, param, "/".join(parts[:end]))
+
+
 def unit_hash(system: str, code: str) -> int:
     """The `unit` of `number_index`: 0 for a number without unit."""
     if len(system) + len(code) > _SHORT:
@@ -97,6 +114,8 @@ def token_hashes(type_name: str, value: TokenValue) -> tuple[int, ...]:
 
 def _token_hashes(type_name: str, value: TokenValue) -> tuple[int, ...]:
     param, system, code = value
+    if system and code and param.endswith(":of-type"):
+        return (system_code_hash(type_name, param, system, code),)
     if system and code:
         return (
             code_hash(type_name, param, code),
@@ -134,6 +153,7 @@ def resource_tokens(type_name: str, values: IndexValues) -> list[int]:
         present.add(reference.param)
     for uri in values.uris:
         found.add(uri_hash(type_name, uri.param, uri.value))
+        found.update(_uri_below_hashes(type_name, uri.param, uri.value))
         present.add(uri.param)
     found.update(_present_hashes(type_name, present))
     return sorted(found)

@@ -120,7 +120,7 @@ class Committer:
             raise ValueError("a resource or a claim stands twice in one write set")
         puts = []
         for number, put in enumerate(ws.puts, start=1):
-            puts.append(index(put))
+            puts.append(index(put, self._db.parameters.custom))
             if number % _YIELD_EVERY == 0:
                 await asyncio.sleep(0)  # a large document must not hold up everybody's requests
         job = _Job(Prepared(ws, puts), keys, asyncio.get_running_loop().create_future())

@@ -60,6 +60,7 @@ _FORGET = (
     "delete from string_index where rid = any($1::bigint[])",
     "delete from date_index where rid = any($1::bigint[])",
     "delete from number_index where rid = any($1::bigint[])",
+    "delete from code_index where rid = any($1::bigint[])",
 )
 # Arrays of arrays cannot be unnested by row: the tokens of all rows come as one array, and each
 # row takes its slice of it.
@@ -74,7 +75,7 @@ _UPDATE = f"""
 update resource r
 set version = n.version, updated = n.updated, method = n.method, deleted = n.deleted,
     date = n.date, date_end = n.date_end, tokens = ($15::bigint[])[n.first:n.last],
-    dict = n.dict, body = n.body
+    dict = n.dict, body = n.body, coded = true
 from {_ROWS}
 where r.type = n.type and r.id = n.id and r.person = n.person and r.rid = n.rid
 """  # noqa: S608 constants
@@ -94,12 +95,16 @@ with strings as (
 ), told as (
   insert into feed (at, changes) select $34, c from unnest($35::text[]) as c
 ), noted as (
-  {insert_sql(36)}
+  {insert_sql(41)}
+), classed as (
+  insert into code_index (person, rid, token, date, updated)
+  select * from unnest($36::bigint[], $37::bigint[], $38::bigint[], $39::timestamptz[],
+                       $40::timestamptz[])
 )
 insert into resource (person, type, id, rid, version, updated, method, deleted, date, date_end,
-                      tokens, dict, body)
+                      tokens, dict, body, coded)
 select n.person, n.type, n.id, n.rid, n.version, n.updated, n.method, n.deleted, n.date, n.date_end,
-       ($15::bigint[])[n.first:n.last], n.dict, n.body
+       ($15::bigint[])[n.first:n.last], n.dict, n.body, true
 from {_ROWS}
 """  # noqa: S608 constants
 
@@ -197,7 +202,7 @@ async def _lock(
     current = await _rows(connection, keys)
     missing = [key for key in keys if key not in current]
     if missing:
-        await connection.execute(_LOCK_NEW, sorted(map(_name_lock, missing)))
+        await connection.execute(_LOCK_NEW, sorted(map(name_lock, missing)))
         current |= await _rows(connection, missing)
     return current
 
@@ -216,7 +221,7 @@ def _surely_new(put: Put) -> bool:
     )
 
 
-def _name_lock(key: _Key) -> int:
+def name_lock(key: _Key) -> int:
     digest = blake2b(f"{key[0]}/{key[1]}".encode(), digest_size=8).digest()
     return int.from_bytes(digest, "big", signed=True)
 
@@ -341,12 +346,15 @@ async def _write(
     strings: list[tuple[Any, ...]] = []
     dates: list[tuple[Any, ...]] = []
     numbers: list[tuple[Any, ...]] = []
+    classed: list[tuple[Any, ...]] = []
     for row in plan.fresh + plan.changed:
         indexed = row.indexed
         head = (indexed.put.person, row.rid, indexed.type_number)
         strings += [(*head, *value) for value in indexed.strings]
         dates += [(*head, *value) for value in indexed.dates]
         numbers += [(*head, *value) for value in indexed.numbers]
+        for code in indexed.codes:
+            classed.append((indexed.put.person, row.rid, code, indexed.date, row.updated))
     await connection.execute(
         _INSERT,
         *_columns(plan.fresh),
@@ -355,6 +363,7 @@ async def _write(
         *_turned(numbers, 7),
         now,
         plan.feed,
+        *_turned(classed, 5),
         *entry_columns(entries),
     )
 

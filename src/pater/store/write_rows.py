@@ -9,7 +9,11 @@ from typing import Any
 
 from pater.fhir.definitions import TYPE_NUMBER
 from pater.fhir.json import dumps
-from pater.fhir.search.index import MAIN_DATE, index_values, normalise
+from pater.fhir.search.custom import NONE, Custom
+from pater.fhir.search.extract import add_values
+from pater.fhir.search.index import MAIN_DATE, IndexValues, index_values, normalise
+from pater.fhir.search.parameters import Indexed as Parameter
+from pater.store.codes import codes
 from pater.store.tokens import param_number, resource_tokens, unit_hash
 from pater.store.write_shapes import Put
 
@@ -29,15 +33,22 @@ class Indexed:
     strings: list[tuple[int, str]] = field(default_factory=list)
     dates: list[tuple[int, datetime, datetime]] = field(default_factory=list)
     numbers: list[tuple[int, int, float, float]] = field(default_factory=list)
+    codes: list[int] = field(default_factory=list)
 
 
-def index(put: Put) -> Indexed:
-    """The search columns of a put. KeyError for a type that is not of R4."""
+def index(put: Put, custom: Custom = NONE) -> Indexed:
+    """The search columns of a put; `custom` are the search parameters beyond R4 that are in force.
+
+    KeyError for a type that is not of R4.
+    """
     indexed = Indexed(put, TYPE_NUMBER[put.type])
     if put.resource is None:
         return indexed
     values = index_values(put.type, put.resource)
+    if put.type in custom.by_type:
+        _add_custom(put.type, put.resource, custom, values)
     indexed.tokens = resource_tokens(put.type, values)
+    indexed.codes = codes(put.type, values)
     indexed.strings = list(
         dict.fromkeys(
             # PostgreSQL's text cannot hold NUL; JSON's can.
@@ -63,6 +74,15 @@ def index(put: Put) -> Indexed:
         )
     )
     return indexed
+
+
+def _add_custom(
+    type_name: str, resource: dict[str, Any], custom: Custom, values: IndexValues
+) -> None:
+    for code, parameter in custom.of(type_name).items():
+        # a composite one is asked as its parts
+        if isinstance(parameter, Parameter):
+            add_values(code, parameter, resource, values)
 
 
 def body_of(put: Put, version: int, updated: datetime) -> bytes:

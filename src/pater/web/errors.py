@@ -21,6 +21,7 @@ from pater.records.errors import (
 )
 from pater.web.context import PageContext
 from pater.web.i18n import DEFAULT, N_, negotiate
+from pater.web.problems import problem, wants_json
 
 # status -> (headline, what it means and what to do)
 TEXTS: Mapping[int, tuple[str, str]] = {
@@ -98,9 +99,14 @@ class ErrorPages:
     context: PageContext
 
     async def page(self, request: Request, status: int) -> Response:
-        """The page of a status; an unusual one is shown as its class (4xx as 400, 5xx as 500)."""
+        """The page of a status; an unusual one is shown as its class (4xx as 400, 5xx as 500).
+
+        Programs that take JSON get problem details instead.
+        """
         known = status if status in TEXTS else 400 if status < 500 else 500
         headline, advice = TEXTS[known]
+        if wants_json(request):
+            return problem(status, headline, getattr(request.state, "request_id", ""))
         if not hasattr(request.state, "lang"):  # refused before the session was read
             request.state.lang = negotiate(request.headers.get("accept-language", DEFAULT))
         return self.context.render(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from pater.domains.exchange.document import (
@@ -16,9 +16,9 @@ from pater.domains.exchange.document import (
     structure_issues,
     subject_entry,
 )
-from pater.domains.exchange.leniency import lenient
+from pater.domains.exchange.leniency import as_warnings, lenient
 from pater.fhir.issues import Issue, has_errors
-from pater.fhir.validation import validate
+from pater.fhir.validation.base import validate_base
 from pater.records.errors import Unprocessable
 
 
@@ -58,7 +58,7 @@ def document_issues(bundle: Resource, *, strict: bool) -> list[Issue]:
 
 def check_document(bundle: Resource, raw: bytes, *, strict: bool) -> Received:
     """All checks that need nothing but the document. Raises Unprocessable with every problem."""
-    found = validate(bundle)
+    found = validate_base(bundle)
     issues = found if strict else lenient(found, bundle)
     # the rules of a document look into elements whose shape R4 has vouched for
     issues += (
@@ -69,6 +69,17 @@ def check_document(bundle: Resource, raw: bytes, *, strict: bool) -> Received:
         raise Unprocessable(issues)
     entries = entries_of(bundle)
     return Received(bundle, raw, entries, entries[0].resource, stamp, tuple(lasting(issues)))
+
+
+def with_profiles(received: Received, found: Sequence[Issue], *, strict: bool) -> Received:
+    """A document with what does not conform to the profiles that it and its entries declare.
+
+    Raises Unprocessable for errors; while test data are taken in they are warnings.
+    """
+    issues = [*received.issues, *(found if strict else as_warnings(found))]
+    if has_errors(issues):
+        raise Unprocessable(issues)
+    return replace(received, issues=tuple(lasting(issues)))
 
 
 def lasting(issues: Sequence[Issue]) -> list[Issue]:

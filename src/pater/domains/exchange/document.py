@@ -72,7 +72,12 @@ def structure_issues(bundle: Resource) -> list[Issue]:
         issues.append(
             Issue("error", "value", "Bundle.timestamp", "not an instant with a time zone")
         )
-    entries = bundle.get("entry") or []
+    listed = bundle.get("entry")
+    # the shape may be wrong, too: what is no entry counts as one with nothing in it
+    entries = [
+        each if isinstance(each, dict) else {}
+        for each in (listed if isinstance(listed, list) else [])
+    ]
     types = [
         e.get("resource", {}).get("resourceType") if isinstance(e.get("resource"), dict) else None
         for e in entries
@@ -106,9 +111,9 @@ def structure_issues(bundle: Resource) -> list[Issue]:
                     "a document has one Composition only",
                 )
             )
-    urls = Counter(e.get("fullUrl") for e in entries if e.get("fullUrl"))
+    urls = Counter(str(e.get("fullUrl")) for e in entries if e.get("fullUrl"))
     for position, entry in enumerate(entries):
-        url = entry.get("fullUrl")
+        url = str(entry.get("fullUrl") or "")
         if not url:
             issues.append(
                 Issue(
@@ -198,9 +203,9 @@ def stamp_of(bundle: Resource) -> datetime | None:
     """Bundle.timestamp as an aware datetime, or None."""
     try:
         stamp = datetime.fromisoformat(str(bundle.get("timestamp")))
-    except ValueError:
+        return stamp.astimezone(UTC) if stamp.tzinfo is not None else None
+    except (ValueError, OverflowError):  # the latter at both ends of the calendar
         return None
-    return stamp.astimezone(UTC) if stamp.tzinfo is not None else None
 
 
 def subject_entry(entries: list[Entry]) -> Entry | None:

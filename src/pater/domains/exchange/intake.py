@@ -25,7 +25,7 @@ from pater.domains.exchange.changes import (
     master_changes,
     part_changes,
 )
-from pater.domains.exchange.checking import Received, check_document
+from pater.domains.exchange.checking import Received, check_document, with_profiles
 from pater.domains.exchange.document import (
     Resource,
     replaced_compositions,
@@ -99,7 +99,11 @@ class Intake:
         """Takes in one document. Raises Unprocessable, Conflict, Forbidden."""
         await self._services.gate.require(caller, "create", "Bundle")
         try:
-            received = check_document(bundle, raw, strict=self._services.strict_identifiers)
+            strict = self._services.strict_identifiers
+            received = check_document(bundle, raw, strict=strict)
+            if self._services.conforming is not None:
+                found = await self._services.conforming(bundle)
+                received = with_profiles(received, found, strict=strict)
         except Unprocessable:
             await self._services.gate.refuse(caller, "create", "Bundle", "invalid")
             raise

@@ -96,5 +96,8 @@ def compile_expression(
     """
     known = None if type_name in ("Resource", "DomainResource") else frozenset((type_name,))
     resource = known if type_kind(type_name) == "resource" else None
-    part = compile_part(parse(text), Place(known, resource, variables))
+    try:
+        part = compile_part(parse(text), Place(known, resource, variables))
+    except RecursionError as problem:
+        raise FhirPathError("the expression is nested too deep") from problem
     return Expression(text, type_name, part.fn)

@@ -19,6 +19,7 @@ from pater.fhir.fhirpath.items import (
     category,
     exact,
     integer_of,
+    longest,
     moment,
     number,
     number_of,
@@ -70,6 +71,7 @@ def _binary(operator: str) -> Callable[[Items, Items], Items]:
             if kinds == ("number", "number"):
                 return _numbers(operator, exact(one[1]), exact(two[1]))
             if kinds == ("string", "string") and operator == "+":
+                longest(len(one[1]) + len(two[1]))
                 return string(one[1] + two[1])
             if kinds == ("moment", "quantity") and operator in "+-":
                 return _shift(one, two, 1 if operator == "+" else -1)
@@ -195,7 +197,9 @@ def _shift_time(text: str, unit: str, amount: Decimal) -> Items:
 
 
 def _concatenate(left: Items, right: Items) -> Items:
-    return string((text_of(left, "&") or "") + (text_of(right, "&") or ""))
+    one, two = text_of(left, "&") or "", text_of(right, "&") or ""
+    longest(len(one) + len(two))
+    return string(one + two)
 
 
 OPERATORS: Mapping[str, Callable[[Items, Items], Items]] = MappingProxyType(

@@ -60,6 +60,10 @@ _SYSTEM = frozenset(
 _PURE = {
     **arithmetic.FUNCTIONS, **strings.FUNCTIONS, **conversion.FUNCTIONS, **collections.FUNCTIONS,
 }  # fmt: skip
+_GROWING = frozenset(
+    ("children", "combine", "descendants", "encode", "join", "replace", "replaceMatches", "split",
+     "toChars", "union")
+)  # fmt: skip
 
 
 def compile_part(node: Node, place: Place) -> Part:
@@ -260,6 +264,8 @@ def _binary(node: Binary, place: Place) -> Part:
         return Part(lambda focus, scope: distinct(left(focus, scope) + right(focus, scope)), kinds)
     work = arithmetic.OPERATORS.get(operator)
     if work is not None:
+        if operator in ("&", "+"):
+            return Part(_spending(work, left, (right,)), None)
         return Part(lambda focus, scope: work(left(focus, scope), right(focus, scope)), None)
     compare = _comparison(operator)
     return Part(
@@ -374,11 +380,25 @@ def _application(
         return lambda focus, scope: work(
             before(focus, scope), scope.environment, *(each(focus, scope) for each in arguments)
         )
+    if name in _GROWING:
+        return _spending(work, before, arguments)
     if not arguments:
         return lambda focus, scope: work(before(focus, scope))
     return lambda focus, scope: work(
         before(focus, scope), *(each(focus, scope) for each in arguments)
     )
+
+
+def _spending(work: Callable[..., Items], before: Fn, arguments: tuple[Fn, ...]) -> Fn:
+    """What can give more than it was given: its result counts."""
+
+    def run(focus: Items, scope: Scope) -> Items:
+        found = work(before(focus, scope), *(each(focus, scope) for each in arguments))
+        text = found[0][1] if len(found) == 1 else None
+        scope.environment.spend(len(text) // 8 if isinstance(text, str) else len(found))
+        return found
+
+    return run
 
 
 def _extension(target: Part, wanted: Fn) -> Part:

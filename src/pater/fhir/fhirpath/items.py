@@ -233,6 +233,18 @@ def children_of(item: Item) -> Iterator[Item]:
         yield from values_at(extra, _EXTENSION)
 
 
+MOST_STEPS = 10_000_000
+"""Items that one evaluation may look at: nested loops multiply, and a client may write them."""
+LONGEST_TEXT = 8_000_000
+"""Characters of one text that an expression puts together."""
+
+
+def longest(length: int) -> None:
+    """Refuses (EvaluationError) to put together a text of more than LONGEST_TEXT characters."""
+    if length > LONGEST_TEXT:
+        raise EvaluationError("the text grows too long")
+
+
 class Environment:
     """What an evaluation may ask of the outside; one for each evaluation.
 
@@ -245,7 +257,7 @@ class Environment:
 
     __slots__ = (
         "_now", "clock", "conforms_to", "context", "descendants", "member_of", "resolver",
-        "resource", "root", "trace", "variables",
+        "resource", "root", "steps", "trace", "variables",
     )  # fmt: skip
 
     def __init__(
@@ -270,7 +282,14 @@ class Environment:
         self.conforms_to = conforms_to
         self.trace = trace
         self.descendants: Items | None = None
+        self.steps = 0
         self._now: str | None = None
+
+    def spend(self, steps: int) -> None:
+        """Counts the items that were looked at. Raises EvaluationError when they are too many."""
+        self.steps += steps
+        if self.steps > MOST_STEPS:
+            raise EvaluationError("this takes too much work")
 
     def now(self) -> str:
         """The time of this evaluation, always the same one (dateTime with offset)."""

@@ -34,6 +34,7 @@ from pater.fhir.fhirpath.parts import Fn, Kinds, Part, Place
 Compile = Callable[[Node, Place], Part]
 _BOOLEAN: Kinds = frozenset(("System.Boolean",))
 _MOST = 100_000
+_MOST_SELECTED = 1_000_000
 
 
 def iteration(
@@ -47,7 +48,18 @@ def iteration(
     least, most, make = maker
     if not least <= count <= most:
         raise FhirPathError(f"there is no function {name}() with {count} arguments")
-    return make(target, arguments, place, compile_part)
+    return make(_counted(target), arguments, place, compile_part)
+
+
+def _counted(target: Part) -> Part:
+    before = target.fn
+
+    def run(focus: Items, scope: Scope) -> Items:
+        items = before(focus, scope)
+        scope.environment.spend(len(items))
+        return items
+
+    return Part(run, target.kinds)
 
 
 def _uses_index(node: Node | None) -> bool:
@@ -123,11 +135,12 @@ def _select(target: Part, arguments: tuple[Node, ...], place: Place, compile_par
 
     def run(focus: Items, scope: Scope) -> Items:
         items = before(focus, scope)
-        return [
-            found
-            for item, own in zip(items, scopes(items, scope), strict=True)
-            for found in project([item], own)
-        ]
+        out: Items = []
+        for item, own in zip(items, scopes(items, scope), strict=True):
+            out += project([item], own)
+            if len(out) > _MOST_SELECTED:
+                raise EvaluationError("select() gives too many items")
+        return out
 
     return Part(run, part.kinds)
 
@@ -142,6 +155,7 @@ def _repeat(target: Part, arguments: tuple[Node, ...], place: Place, compile_par
         todo = before(focus, scope)
         while todo:
             fresh: Items = []
+            scope.environment.spend(len(todo))
             for item in todo:
                 for found in project([item], scope):
                     if found not in seen:

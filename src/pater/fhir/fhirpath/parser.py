@@ -8,6 +8,8 @@ from decimal import Decimal
 
 _MAX_LENGTH = 20_000
 _MAX_DEPTH = 60
+_MAX_LINKS = 200
+"""Steps of one path, operators of one chain; a tree of them is as deep as they are long."""
 
 
 class FhirPathError(ValueError):
@@ -201,6 +203,12 @@ def _unescape(text: str) -> str:
     return _ESCAPE.sub(replace, text[1:-1])
 
 
+def _linked(links: int) -> int:
+    if links >= _MAX_LINKS:
+        raise FhirPathError(f"a chain of more than {_MAX_LINKS} steps")
+    return links + 1
+
+
 class _Parser:
     """A cursor over the tokens; `expression` is the Pratt loop, `_primary` what starts a term."""
 
@@ -235,12 +243,14 @@ class _Parser:
         if self._depth > _MAX_DEPTH:
             raise FhirPathError(f"expression nested deeper than {_MAX_DEPTH}")
         left = self._unary()
+        links = 0
         while self.kind in ("symbol", "name"):
             operator = self.text
             own = _POWER.get(operator)
             if own is None or own <= power:
                 break
             self._advance()
+            links = _linked(links)
             if operator in ("is", "as"):
                 namespace, name = self._type()
                 left = TypeTest(operator, left, name, namespace)
@@ -253,7 +263,9 @@ class _Parser:
         if self.kind == "symbol" and self.text in "+-":
             return Unary(self._advance(), self.expression(_UNARY_POWER))
         node = self._primary()
+        links = 0
         while True:
+            links = _linked(links)
             if self._take("."):
                 node = self._invocation(node)
             elif self._take("["):

@@ -10,12 +10,16 @@ import re
 from collections.abc import Callable, Mapping
 from functools import lru_cache
 from types import MappingProxyType
+from typing import Any
+
+import re2  # type: ignore[import-untyped]  # the package ships no types
 
 from pater.fhir.fhirpath.items import (
     EvaluationError,
     Items,
     boolean,
     integer_of,
+    longest,
     number,
     string,
     text_of,
@@ -33,11 +37,21 @@ def _texts(name: str, work: Callable[..., Items]) -> Callable[..., Items]:
 
 
 @lru_cache(maxsize=512)
-def _pattern(text: str) -> re.Pattern[str]:
+def _pattern(text: str) -> Any:
+    """A compiled pattern whose time is linear in the text, whoever wrote it."""
+    options = re2.Options()
+    options.dot_nl = True
+    options.log_errors = False
+    options.max_mem = 4 << 20
     try:
-        return re.compile(text, re.DOTALL)
-    except (re.error, OverflowError) as problem:
-        raise EvaluationError(f"not a regular expression: {problem}") from problem
+        return re2.compile(text, options)
+    except (re2.error, UnicodeEncodeError) as problem:
+        raise EvaluationError(f"not a regular expression that is known: {text[:80]}") from problem
+
+
+def _replace(text: str, part: str, by: str) -> Items:
+    longest(len(text) + text.count(part) * (len(by) - len(part)))
+    return string(text.replace(part, by))
 
 
 def _substring(items: Items, start: Items, length: Items | None = None) -> Items:
@@ -50,15 +64,27 @@ def _substring(items: Items, start: Items, length: Items | None = None) -> Items
 
 def _replace_matches(text: str, pattern: str, by: str) -> Items:
     # `$1` and `${name}` are the groups of FHIRPath.
-    replacement = re.sub(
-        r"\$(\d+|\{(\w+)\})", lambda m: rf"\g<{m[2] or m[1]}>", by.replace("\\", r"\\")
-    )
-    try:
-        return string(_pattern(pattern).sub(replacement, text))
-    except (re.error, IndexError) as problem:
-        raise EvaluationError(f"not a replacement: {problem}") from problem
+    parts = _GROUP.split(by)
+    names = [each.strip("{}") for each in parts[1::2]]
+    wanted = [int(each) if each.isdecimal() else each for each in names]
+    out: list[str] = []
+    length = end = 0
+    for found in _pattern(pattern).finditer(text):
+        try:
+            groups = [found.group(each) or "" for each in wanted]
+        except (IndexError, KeyError, re2.error) as problem:
+            raise EvaluationError("not a replacement: there is no such group") from problem
+        pieces = [text[end : found.start()], parts[0]]
+        for group, rest in zip(groups, parts[2::2], strict=True):
+            pieces += group, rest
+        length += sum(map(len, pieces))
+        longest(length)
+        out += pieces
+        end = found.end()
+    return string("".join([*out, text[end:]]))
 
 
+_GROUP = re.compile(r"\$(\d{1,3}|\{\w{1,64}\})", re.ASCII)
 _ENCODE: Mapping[str, Callable[[bytes], bytes]] = MappingProxyType(
     {"base64": base64.b64encode, "urlbase64": base64.urlsafe_b64encode, "hex": binascii.hexlify}
 )
@@ -104,6 +130,7 @@ def _unescape(text: str, form: str) -> Items:
 def _join(items: Items, separator: Items | None = None) -> Items:
     between = "" if separator is None else text_of(separator, "join()") or ""
     texts = [text for item in items if (text := text_of([item], "join()")) is not None]
+    longest(sum(map(len, texts)) + len(between) * len(texts))
     return string(between.join(texts)) if items else []
 
 
@@ -135,7 +162,7 @@ FUNCTIONS: Mapping[str, tuple[int, int, Callable[..., Items]]] = MappingProxyTyp
                     1,
                     lambda text, rule: boolean(bool(_pattern(rule).fullmatch(text))),
                 ),
-                ("replace", 2, lambda text, part, by: string(text.replace(part, by))),
+                ("replace", 2, _replace),
                 ("replaceMatches", 2, _replace_matches),
                 ("split", 1, _split),
                 ("encode", 1, _encode),

@@ -13,6 +13,7 @@ from decimal import Decimal
 from types import MappingProxyType
 from typing import Any
 
+from pater.fhir import ucum
 from pater.fhir.definitions import required_codings
 from pater.fhir.fhirpath.types import TypeRef
 from pater.fhir.references import reference_of
@@ -63,6 +64,19 @@ def _concept(param: str, value: Any, kind: TypeRef, out: IndexValues) -> None:
 def _identifier(param: str, value: Any, kind: TypeRef, out: IndexValues) -> None:
     if isinstance(value, dict):
         _token(param, value.get("system"), value.get("value"), out)
+        if "type" in value:
+            _of_type(param, value, out)
+
+
+def _of_type(param: str, value: dict[str, Any], out: IndexValues) -> None:
+    """`identifier:of-type=system|code|value`, for each coding of the identifier's type."""
+    told, text = value["type"], _text(value.get("value"))
+    codings = told.get("coding") if isinstance(told, dict) else None
+    for coding in codings if isinstance(codings, list) and text else ():
+        if isinstance(coding, dict) and _text(coding.get("system")) and _text(coding.get("code")):
+            out.tokens.append(
+                TokenValue(f"{param}:of-type", coding["system"], f"{coding['code']}|{text}")
+            )
 
 
 def _contact_point(param: str, value: Any, kind: TypeRef, out: IndexValues) -> None:
@@ -104,7 +118,7 @@ def _reference(param: str, value: Any, kind: TypeRef, out: IndexValues) -> None:
         out.references.append(ReferenceValue(param, told, None, ref.url))
     identifier = value.get("identifier")
     if isinstance(identifier, dict):
-        _identifier(f"{param}:identifier", identifier, kind, out)
+        _token(f"{param}:identifier", identifier.get("system"), identifier.get("value"), out)
 
 
 def _canonical(param: str, value: Any, kind: TypeRef, out: IndexValues) -> None:
@@ -230,7 +244,13 @@ def _with_units(
     add(NumberValue(param, low, high, "", ""))
     if code:
         add(NumberValue(param, low, high, "", code))
-        if system:
+        scale = ucum.scale(code) if system == ucum.SYSTEM else None
+        if scale is not None:
+            # in base units: found in every unit that measures the same
+            first = scale.base_number(low)
+            last = first if low == high else scale.base_number(high)
+            add(NumberValue(param, first, last, system, scale.dimension))
+        elif system:
             add(NumberValue(param, low, high, system, code))
     unit = _text(units.get("unit"))
     if unit and unit != code:

@@ -2,24 +2,33 @@
 
 from __future__ import annotations
 
-from collections.abc import Container, Iterable
+from collections.abc import Container, Iterable, Iterator
 from datetime import datetime
 from typing import Any
 
+from pater.fhir.search.composites import Composite, composites, elements
 from pater.fhir.search.dates import date_span
-from pater.fhir.search.parameters import asked_as
+from pater.fhir.search.extract import raw_values, values_of
+from pater.fhir.search.parameters import Indexed, asked_as, indexed_parameters
 from pater.fhir.search.request import (
+    And,
+    CompositeTerm,
     Condition,
     DateTerm,
     MissingTerm,
+    Node,
+    Not,
     NumberTerm,
+    Or,
     ReferenceTerm,
     StringTerm,
     TokenTerm,
     UriTerm,
+    WordsTerm,
 )
 from pater.fhir.search.text import normalise
 from pater.fhir.search.values import IndexValues, NumberValue, ReferenceValue, TokenValue
+from pater.fhir.search.words import resource_words, words_match, words_of
 
 
 def matches(condition: Condition, resource: dict[str, Any], index: IndexValues) -> bool:
@@ -29,6 +38,8 @@ def matches(condition: Condition, resource: dict[str, Any], index: IndexValues) 
     """
     if condition.kind in ("chain", "has"):
         raise ValueError("a chained condition looks at other resources")
+    if isinstance(condition.source, Indexed):
+        index = values_of(condition.param, condition.source, resource)
     if condition.modifier == "missing":
         there = _present(condition, resource, index)
         return any(
@@ -37,6 +48,24 @@ def matches(condition: Condition, resource: dict[str, Any], index: IndexValues) 
     if condition.modifier == "not":
         return not _met(condition, resource, index)
     return _met(condition, resource, index)
+
+
+def meets(node: Node, resource: dict[str, Any], index: IndexValues) -> bool | None:
+    """As `matches` of a whole filter; None when that depends on other resources."""
+    match node:
+        case And(parts):
+            found = [meets(part, resource, index) for part in parts]
+            return False if False in found else None if None in found else True
+        case Or(parts):
+            found = [meets(part, resource, index) for part in parts]
+            return True if True in found else None if None in found else False
+        case Not(part):
+            inner = meets(part, resource, index)
+            return None if inner is None else not inner
+        case Condition(kind="chain" | "has"):
+            return None
+        case _:
+            return matches(node, resource, index)
 
 
 def _present(condition: Condition, resource: dict[str, Any], index: IndexValues) -> bool:
@@ -67,6 +96,22 @@ def _params(condition: Condition, resource: dict[str, Any]) -> tuple[str, ...]:
 def _met(condition: Condition, resource: dict[str, Any], index: IndexValues) -> bool:
     params, terms = _params(condition, resource), condition.values
     match condition.kind:
+        case "token" | "reference" | "string" if condition.modifier == "text":
+            texts = list(_texts(condition, resource))
+            return any(
+                text_matches(term, text)
+                for term in terms
+                if isinstance(term, StringTerm)
+                for text in texts
+            )
+        case "composite":
+            return _any_element(condition, resource)
+        case "words":
+            found, narrative = resource_words(resource)
+            there = narrative if condition.param == "_text" else found
+            return any(isinstance(t, WordsTerm) and words_match(t, there) for t in terms)
+        case "token" if condition.modifier == "of-type":
+            return _any_token(terms, [f"{param}:of-type" for param in params], index)
         case "token":
             return _any_token(terms, params, index)
         case "reference" if condition.modifier == "identifier":
@@ -100,7 +145,11 @@ def _met(condition: Condition, resource: dict[str, Any], index: IndexValues) -> 
             )
         case "uri":
             uris = {value.value for value in index.uris if value.param in params}
-            return any(isinstance(term, UriTerm) and term.value in uris for term in terms)
+            return any(
+                isinstance(term, UriTerm) and uri_matches(term, condition.modifier, uri)
+                for term in terms
+                for uri in uris
+            )
         case "id":
             ident = resource.get("id")
             return any(isinstance(term, TokenTerm) and term.code == ident for term in terms)
@@ -120,6 +169,51 @@ def _updated(resource: dict[str, Any]) -> tuple[datetime, datetime] | None:
     except ValueError:
         return None
     return low, low
+
+
+def _any_element(condition: Condition, resource: dict[str, Any]) -> bool:
+    """Whether one element has all the values of an alternative of a composite condition."""
+    made = condition.source
+    if not isinstance(made, Composite):
+        made = composites(str(resource.get("resourceType")))[condition.param]
+    alternatives = [term for term in condition.values if isinstance(term, CompositeTerm)]
+    return any(
+        all(
+            _met(part, resource, values)
+            for part, values in zip(term.parts, each, strict=True)
+        )
+        for each in elements(made, resource)
+        for term in alternatives
+    )  # fmt: skip
+
+
+def _texts(condition: Condition, resource: dict[str, Any]) -> Iterator[str]:
+    """How the codes, identifiers, references or texts of a parameter are shown to people."""
+    known = indexed_parameters(str(resource.get("resourceType")))
+    for param in _params(condition, resource):
+        parameter = condition.source if condition.source is not None else known[param]
+        for value in raw_values(parameter, resource):
+            yield from _shown(value)
+
+
+def _shown(value: Any) -> Iterator[str]:
+    if isinstance(value, str):
+        yield value
+        return
+    if not isinstance(value, dict):
+        return
+    for key in ("text", "display"):
+        if isinstance(value.get(key), str):
+            yield value[key]
+    codings = value.get("coding")
+    for coding in codings if isinstance(codings, list) else ():
+        yield from _shown(coding)
+    if isinstance(value.get("type"), dict):  # of an Identifier
+        yield from _shown(value["type"])
+    for key in ("family", "given", "line", "city"):
+        part = value.get(key)
+        yield from (each for each in (part if isinstance(part, list) else [part])
+                    if isinstance(each, str))  # fmt: skip
 
 
 def _any_token(terms: Iterable[object], params: Container[str], index: IndexValues) -> bool:
@@ -160,7 +254,29 @@ def string_matches(term: StringTerm, modifier: str | None, text: str) -> bool:
     if modifier == "exact":
         return text == term.text
     wanted, found = normalise(term.text), normalise(text)
-    return wanted in found if modifier == "contains" else found.startswith(wanted)
+    match modifier:
+        case "contains":
+            return wanted in found
+        case "equal":
+            return found == wanted
+        case "ends":
+            return found.endswith(wanted)
+    return found.startswith(wanted)
+
+
+def text_matches(term: StringTerm, text: str) -> bool:
+    """`:text`: every word asked for begins a word of the text."""
+    found = words_of(text)
+    return all(any(each.startswith(word) for each in found) for word in words_of(term.text))
+
+
+def uri_matches(term: UriTerm, modifier: str | None, uri: str) -> bool:
+    """The same URI; `below` one that goes on behind it at a slash; `above` the other way round."""
+    if modifier == "below":
+        return uri == term.value or uri.startswith(f"{term.value.rstrip('/')}/")
+    if modifier == "above":
+        return uri == term.value or term.value.startswith(f"{uri.rstrip('/')}/")
+    return uri == term.value
 
 
 def date_matches(term: DateTerm, low: datetime, high: datetime) -> bool:

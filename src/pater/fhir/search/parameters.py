@@ -73,17 +73,23 @@ def indexed_parameters(type_name: str) -> Mapping[str, Indexed]:
     for code, definition in search_parameters(type_name).items():
         if definition.type in INDEXED and code not in _COLUMNS and definition.expression:
             compiled = tuple(
-                alternative
+                found_one
                 for node in alternatives(parse(definition.expression))
-                if (alternative := _alternative(node, type_name, definition)) is not None
+                if (found_one := alternative(node, type_name, definition)) is not None
             )
             if compiled:
-                targets = {each for one in compiled for each in one.targets}
-                found[code] = Indexed(definition, compiled, tuple(sorted(targets)))
+                found[code] = indexed(definition, compiled)
     return MappingProxyType(found)
 
 
-def _alternative(node: Node, type_name: str, definition: SearchParameter) -> Alternative | None:
+def indexed(definition: SearchParameter, compiled: tuple[Alternative, ...]) -> Indexed:
+    """A parameter with its compiled alternatives, and all that they can refer to."""
+    targets = {each for one in compiled for each in one.targets}
+    return Indexed(definition, compiled, tuple(sorted(targets)))
+
+
+def alternative(node: Node, type_name: str, definition: SearchParameter) -> Alternative | None:
+    """One operand of an expression for one type; None when it gives nothing there."""
     path = _path(node)
     if path and names_type(path[0]):
         if not is_a(type_name, path[0]):

@@ -10,10 +10,14 @@ from pater.fhir.definitions import TYPE_NUMBER
 from pater.fhir.fhirpath.types import children
 from pater.fhir.issues import Issue
 from pater.fhir.search.conditions import ConditionReader, RefusalError
-from pater.fhir.search.parameters import indexed_parameters
+from pater.fhir.search.custom import NONE, Custom
+from pater.fhir.search.filters import parse_filter
+from pater.fhir.search.parameters import Indexed, indexed_parameters
 from pater.fhir.search.request import (
+    And,
     Condition,
     Include,
+    Node,
     SearchError,
     SearchRequest,
     Sort,
@@ -26,6 +30,7 @@ _MAX_CONDITIONS = 60
 _MAX_INCLUDES = 30
 _DROPPED = frozenset(("_format", "_pretty"))
 _ONCE = frozenset(("_sort", "_count", "_total", "_summary", "_elements", CURSOR))
+_CONTAINED = frozenset(("_contained", "_containedType"))
 _INCLUDES = frozenset(("_include", "_include:iterate", "_revinclude", "_revinclude:iterate"))
 _SUMMARIES = ("true", "text", "data", "count", "false")
 _TOTALS = ("none", "estimate", "accurate")
@@ -33,27 +38,41 @@ _COUNT = re.compile(r"[0-9]{1,9}\Z")
 
 
 def parse_search(
-    type: str, params: Sequence[tuple[str, str]], *, base_url: str = ""
+    type: str,
+    params: Sequence[tuple[str, str]],
+    *,
+    base_url: str = "",
+    custom: Custom = NONE,
+    lenient: bool = False,
+    whole: bool = False,
 ) -> SearchRequest:
     """Read the (decoded) parameters of a search of one resource type.
 
     `base_url` is this server's own address: references written with it mean resources here.
+    `custom` are the parameters beyond R4. `whole`: whoever asks the store with the request does so
+    with its `filter`, `words` and `coded`; else what needs them is refused. A `lenient` search
+    (`Prefer: handling=lenient`) leaves out what is unknown or not supported, and names it in
+    `ignored`.
     Raises SearchError with one issue for each parameter that is unknown, not supported or has a
     value that cannot be read (FHIR R4 search, "Handling Errors": never ignored).
     """
     if type not in TYPE_NUMBER:
         raise SearchError([Issue("error", "not-supported", "", "R4 has no such resource type.")])
-    reader = _Reader(type, base_url.rstrip("/"))
+    reader = _Reader(type, base_url.rstrip("/"), custom, whole)
     issues: list[Issue] = []
+    ignored: list[tuple[str, str]] = []
     for name, value in params:
         try:
             reader.read(name, value)
         except (RefusalError, BadValueError) as problem:
             code = problem.code if isinstance(problem, RefusalError) else "value"
+            if lenient and code == "not-supported":
+                ignored.append((name, f"Parameter {_shown(name)} was left out: {problem}."))
+                continue
             issues.append(Issue("error", code, "", f"Parameter {_shown(name)}: {problem}."))
     if issues:
         raise SearchError(issues)
-    return reader.request()
+    return reader.request(tuple(ignored))
 
 
 def _shown(name: str) -> str:
@@ -64,19 +83,27 @@ def _shown(name: str) -> str:
 class _Reader:
     """Collects what the parameters of one request say."""
 
-    def __init__(self, type_name: str, base_url: str) -> None:
+    def __init__(self, type_name: str, base_url: str, custom: Custom, whole: bool) -> None:
         self._type = type_name
-        self._reader = ConditionReader(base_url)
+        self._custom = custom
+        self._whole = whole
+        self._reader = ConditionReader(base_url, custom, whole=whole)
         self._conditions: list[Condition] = []
+        self._filters: list[Node] = []
         self._includes: list[Include] = []
         self._seen: set[str] = set()
         self._said: dict[str, Any] = {}
 
-    def request(self) -> SearchRequest:
+    def request(self, ignored: tuple[tuple[str, str], ...]) -> SearchRequest:
+        trees = tuple(self._filters)
         return SearchRequest(
             self._type,
             conditions=tuple(self._conditions),
             includes=tuple(dict.fromkeys(self._includes)),
+            filter=None if not trees else trees[0] if len(trees) == 1 else And(trees),
+            ignored=ignored,
+            words=self._reader.words,
+            coded=self._reader.coded,
             **self._said,
         )
 
@@ -93,7 +120,24 @@ class _Reader:
         elif name in _INCLUDES:
             if len(self._includes) >= _MAX_INCLUDES:
                 raise RefusalError(f"more than {_MAX_INCLUDES} inclusions", "too-costly")
-            self._includes.append(_include(self._type, name, value))
+            self._includes.append(_include(self._type, name, value, self._custom))
+        elif name == "_filter":
+            tree = parse_filter(value, self._type, self._reader)
+            # what must hold anyway is a condition like any other, and planned as such
+            parts = tree.parts if isinstance(tree, And) else (tree,)
+            self._conditions += [part for part in parts if isinstance(part, Condition)]
+            self._filters += [part for part in parts if not isinstance(part, Condition)]
+            if self._filters and not self._whole:
+                raise RefusalError("this is not supported here", "not-supported")
+            if len(self._conditions) > _MAX_CONDITIONS:
+                raise RefusalError(f"more than {_MAX_CONDITIONS} conditions", "too-costly")
+        elif name in _CONTAINED:
+            if (name, value) not in (("_contained", "false"), ("_containedType", "container")):
+                raise RefusalError(
+                    "contained resources are not searched by themselves", "not-supported"
+                )
+        elif name == "_query":
+            raise RefusalError("there are no named queries", "not-supported")
         else:
             if len(self._conditions) >= _MAX_CONDITIONS:
                 raise RefusalError(f"more than {_MAX_CONDITIONS} conditions", "too-costly")
@@ -101,7 +145,9 @@ class _Reader:
 
     def _result(self, name: str, value: str) -> None:
         if name == "_sort":
-            self._said["sort"] = tuple(_sort(self._type, key) for key in value.split(","))
+            self._said["sort"] = tuple(
+                _sort(self._type, key, self._reader) for key in value.split(",")
+            )
         elif name == "_count":
             if not _COUNT.match(value):
                 raise RefusalError("expected a whole number from 0 up", "value")
@@ -125,28 +171,43 @@ def _one_of(value: str, known: tuple[str, ...]) -> str:
 
 
 def _elements(type_name: str, value: str) -> tuple[str, ...]:
-    known = children(type_name)
+    """The elements of the type; `Type.element` of another type is for what is included."""
     names = []
     for each in value.split(","):
-        name = each.strip().removeprefix(f"{type_name}.")
-        if name not in known:
+        head, dot, tail = each.strip().partition(".")
+        if dot and head in TYPE_NUMBER and head != type_name:
+            if tail not in children(head):
+                raise RefusalError(f"{head} has no such element", "value")
+            names.append(f"{head}.{tail}")
+            continue
+        name = tail if dot and head == type_name else each.strip()
+        if name not in children(type_name):
             raise RefusalError(f"{type_name} has no such element", "value")
         names.append(name)
     return tuple(dict.fromkeys(names))
 
 
-def _sort(type_name: str, key: str) -> Sort:
+def _sort(type_name: str, key: str, reader: ConditionReader) -> Sort:
     code, descending = key.removeprefix("-"), key.startswith("-")
-    if code not in ("_id", "_lastUpdated") and code not in indexed_parameters(type_name):
-        raise RefusalError("expected search parameters to sort by, '-' to turn one", "value")
-    return Sort(code, descending)
+    if code in ("_id", "_lastUpdated") or code in indexed_parameters(type_name):
+        return Sort(code, descending)
+    unknown = RefusalError("expected search parameters to sort by, '-' to turn one", "value")
+    try:
+        found, source = reader.parameter(type_name, code)
+    except RefusalError as problem:
+        raise problem if problem.code == "transient" else unknown from problem
+    if not isinstance(found, Indexed):
+        raise unknown
+    return Sort(code, descending, source=source)
 
 
-def _include(type_name: str, name: str, value: str) -> Include:
+def _include(type_name: str, name: str, value: str, custom: Custom) -> Include:
     reverse, iterate = name.startswith("_rev"), name.endswith(":iterate")
     parts = value.split(":")
     if not reverse and parts == ["*"]:
         parts = [type_name, "*"]
+    if reverse and parts == ["*"]:
+        return Include("*", "*", None, reverse, iterate)
     if len(parts) not in (2, 3):
         raise RefusalError("expected Type:parameter or Type:parameter:Target", "value")
     source, code = parts[:2]
@@ -155,14 +216,15 @@ def _include(type_name: str, name: str, value: str) -> Include:
         raise RefusalError("R4 has no such resource type", "value")
     if not reverse and not iterate and source != type_name:
         raise RefusalError(f"only {type_name} is found here; use _include:iterate", "value")
-    if code == "*" and not reverse:
+    if code == "*":
         return Include(source, "*", target, reverse, iterate)
-    parameter = indexed_parameters(source).get(code)
-    if parameter is None or parameter.definition.type != "reference":
+    own = custom.of(source).get(code)
+    parameter = indexed_parameters(source).get(code) or own
+    if not isinstance(parameter, Indexed) or parameter.definition.type != "reference":
         raise RefusalError(f"{source} has no such reference parameter", "value")
     wanted = type_name if reverse and not iterate else target
     if wanted is not None and wanted not in parameter.targets:
         raise RefusalError(f"{source}:{code} does not refer to {wanted}", "value")
     if reverse and target is not None and target not in parameter.targets:
         raise RefusalError(f"{source}:{code} does not refer to {target}", "value")
-    return Include(source, code, target, reverse, iterate)
+    return Include(source, code, target, reverse, iterate, own)

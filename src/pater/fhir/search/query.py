@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
-from pater.fhir.search.match import matches
+from pater.fhir.search.match import matches, meets
 from pater.fhir.search.parse import parse_search
 from pater.fhir.search.request import (
+    And,
     Chain,
+    CompositeTerm,
     Condition,
     DateTerm,
     Include,
     MissingTerm,
+    Node,
+    Not,
     NumberTerm,
+    Or,
     ReferenceTerm,
     SearchError,
     SearchRequest,
@@ -19,15 +24,23 @@ from pater.fhir.search.request import (
     TokenTerm,
     UriTerm,
     Value,
+    Word,
+    WordsTerm,
+    leaves,
 )
 
 __all__ = [
+    "And",
     "Chain",
+    "CompositeTerm",
     "Condition",
     "DateTerm",
     "Include",
     "MissingTerm",
+    "Node",
+    "Not",
     "NumberTerm",
+    "Or",
     "ReferenceTerm",
     "SearchError",
     "SearchRequest",
@@ -36,6 +49,10 @@ __all__ = [
     "TokenTerm",
     "UriTerm",
     "Value",
+    "Word",
+    "WordsTerm",
+    "leaves",
     "matches",
+    "meets",
     "parse_search",
 ]

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Iterator
+from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Literal
+from typing import Any, Literal
 
 from pater.fhir.issues import Issue
 
@@ -21,6 +22,8 @@ Kind = Literal[
     "has",
     "id",
     "lastUpdated",
+    "composite",
+    "words",
 ]
 
 
@@ -87,6 +90,8 @@ class NumberTerm:
     high: float
     system: str = ""
     code: str = ""
+    written: str = field(default="", compare=False, repr=False)
+    """The value with its unit as the caller wrote it, where the unit was converted."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,13 +102,40 @@ class UriTerm:
 
 
 @dataclass(frozen=True, slots=True)
+class Word:
+    """A normalised word to look for; `whole` = not only as a beginning."""
+
+    text: str
+    whole: bool = False
+    absent: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class WordsTerm:
+    """Any of the `groups` (OR) whose words are all there (AND), those `absent` are not."""
+
+    groups: tuple[tuple[Word, ...], ...]
+    text: str = field(default="", compare=False)
+
+
+@dataclass(frozen=True, slots=True)
+class CompositeTerm:
+    """Conditions (of one value each) that one element has to meet together."""
+
+    parts: tuple[Condition, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class MissingTerm:
     """The value of `:missing`: True asks for resources without the parameter."""
 
     missing: bool
 
 
-Value = TokenTerm | StringTerm | DateTerm | ReferenceTerm | NumberTerm | UriTerm | MissingTerm
+Value = (
+    TokenTerm | StringTerm | DateTerm | ReferenceTerm | NumberTerm | UriTerm | MissingTerm
+    | WordsTerm | CompositeTerm
+)  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,9 +145,15 @@ class Condition:
     kind 'id' (TokenTerm with code = the id) and 'lastUpdated' (DateTerm) look at columns.
     kind 'chain': `param` is a reference of the searched type, `chain` the alternatives of what
     the target must be and meet. kind 'has': `chain` names the resources (type, condition) that
-    must refer to the searched one by their reference parameter `param`.
+    must refer to the searched one by their reference parameter `param`. kind 'words' (WordsTerm)
+    looks at all text of a resource (`_content`) or its narrative (`_text`).
     modifier: None, 'missing' (MissingTerm), 'exact', 'contains', 'not', 'identifier' (kind stays
-    'reference', the values are TokenTerm) or for a reference or chain a resource type.
+    'reference', the values are TokenTerm), 'of-type' (TokenTerm with code = `code|value`), 'text'
+    (StringTerm: how the codes or references are displayed), 'in', 'not-in', 'above', 'below'
+    (what they mean is looked up before the store is asked) or for a reference or chain a resource
+    type; of filters also 'equal' and 'ends' (StringTerm).
+    loose: the index gives more than the truth, hits are compared with the body.
+    source: the definition of a parameter that is not one of R4.
     """
 
     param: str
@@ -123,6 +161,32 @@ class Condition:
     modifier: str | None = None
     values: tuple[Value, ...] = ()
     chain: tuple[Chain, ...] = ()
+    loose: bool = False
+    source: Any = field(default=None, compare=False, repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class And:
+    """All of the parts hold."""
+
+    parts: tuple[Node, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Or:
+    """One of the parts holds."""
+
+    parts: tuple[Node, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Not:
+    """The part does not hold."""
+
+    part: Node
+
+
+Node = Condition | And | Or | Not
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,22 +203,33 @@ class Sort:
 
     param: str
     descending: bool
+    source: Any = field(default=None, compare=False, repr=False)
+    """The definition of a parameter that is not one of R4."""
 
 
 @dataclass(frozen=True, slots=True)
 class Include:
-    """One `_include` (or `_revinclude`: reverse); `param` "*" = every reference parameter."""
+    """One `_include` (or `_revinclude`: reverse); `param` "*" = every reference parameter.
+
+    `source_type` "*" = every type. `source`: the definition of a parameter that is not one of R4.
+    """
 
     source_type: str
     param: str
     target: str | None
     reverse: bool
     iterate: bool
+    source: Any = field(default=None, compare=False, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
 class SearchRequest:
-    """A whole search of one type; all `conditions` must hold (AND)."""
+    """A whole search of one type; all `conditions` and the `filter` must hold (AND).
+
+    `ignored` are the parameters that a lenient search left out, as (name, why). `words`: some
+    condition looks at the words of resources; `coded`: some has to be looked up in the terminology
+    before the store is asked (`:in`, `:below` …).
+    """
 
     type: str
     conditions: tuple[Condition, ...] = ()
@@ -165,3 +240,25 @@ class SearchRequest:
     summary: str | None = None
     elements: tuple[str, ...] = ()
     cursor: str | None = None
+    filter: Node | None = None
+    ignored: tuple[tuple[str, str], ...] = field(default=(), compare=False, repr=False)
+    words: bool = field(default=False, compare=False, repr=False)
+    coded: bool = field(default=False, compare=False, repr=False)
+
+    def every_condition(self) -> Iterator[Condition]:
+        """The conditions and those within the filter; of chains the first link only."""
+        yield from self.conditions
+        if self.filter is not None:
+            yield from leaves(self.filter)
+
+
+def leaves(node: Node) -> Iterator[Condition]:
+    """The conditions of a filter, from left to right."""
+    match node:
+        case And(parts) | Or(parts):
+            for part in parts:
+                yield from leaves(part)
+        case Not(part):
+            yield from leaves(part)
+        case _:
+            yield node

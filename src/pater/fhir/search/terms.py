@@ -10,6 +10,7 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import cast
 
+from pater.fhir import ucum
 from pater.fhir.references import parse_reference
 from pater.fhir.search.dates import date_span
 from pater.fhir.search.request import (
@@ -20,9 +21,11 @@ from pater.fhir.search.request import (
     StringTerm,
     TokenTerm,
     UriTerm,
+    WordsTerm,
 )
 from pater.fhir.search.text import normalise
 from pater.fhir.search.values import OPEN_HIGH, OPEN_LOW
+from pater.fhir.search.words import words_of, words_term
 
 # An id alone is looked up under each type it may mean; beyond this the type has to be named.
 _MAX_TARGETS = 30
@@ -31,8 +34,9 @@ _OTHER_PREFIX = re.compile(r"[a-z]{2}(?=[0-9+\-.])")
 _NUMBER = re.compile(r"[+-]?[0-9]{1,40}(\.[0-9]{1,40})?([eE][+-]?[0-9]{1,3})?\Z")
 _BLANK_OFFSET = re.compile(r" (?=[0-9]{2}:[0-9]{2}\Z)")
 _ID = re.compile(r"[A-Za-z0-9\-.]{1,64}\Z")
-_APART = re.compile(r"((?:[^\\,]|\\.|\\\Z)*)(?:,|\Z)", re.DOTALL)
-_FIELD = re.compile(r"((?:[^\\|]|\\.|\\\Z)*)(?:\||\Z)", re.DOTALL)
+_APART = re.compile(r"((?:[^\\,]++|\\.|\\\Z)*+)(?:,|\Z)", re.DOTALL)
+_FIELD = re.compile(r"((?:[^\\|]++|\\.|\\\Z)*+)(?:\||\Z)", re.DOTALL)
+_COMPONENT = re.compile(r"((?:[^\\$]++|\\.|\\\Z)*+)(?:\$|\Z)", re.DOTALL)
 _ESCAPED = re.compile(r"\\([\\,|$])")
 _DAY = timedelta(days=1)
 
@@ -72,6 +76,35 @@ def token_term(text: str) -> TokenTerm:
     if len(fields) != 2 or not any(fields):
         raise BadValueError("expected code, system|code, |code or system|")
     return TokenTerm(fields[0], fields[1] or None)
+
+
+def of_type_term(text: str) -> TokenTerm:
+    """`system|code|value`: an identifier by the type it has and its value."""
+    fields = [unescape(each) for each in _split(_FIELD, text)]
+    if len(fields) != 3 or not all(fields):
+        raise BadValueError("expected system|code|value")
+    return TokenTerm(fields[0], f"{fields[1]}|{fields[2]}")
+
+
+def shown_term(text: str) -> StringTerm:
+    """The beginnings of words of a text shown to people."""
+    plain = unescape(text)
+    if not words_of(plain):
+        raise BadValueError("expected words")
+    return StringTerm(plain)
+
+
+def search_words(text: str) -> WordsTerm:
+    """Words to look for in a whole text."""
+    found = words_term(unescape(text))
+    if found is None:
+        raise BadValueError('expected words, "whole words", OR, -without')
+    return found
+
+
+def components(text: str) -> list[str]:
+    """The parts of the value of a composite parameter, at `$` that are not escaped."""
+    return _split(_COMPONENT, text)
 
 
 def string_term(text: str, modifier: str | None) -> StringTerm:
@@ -134,6 +167,12 @@ def _later(moment: datetime, by: timedelta) -> datetime:
 
 def number_term(text: str) -> NumberTerm:
     """A prefix and a number; its digits tell its precision (100 is 99.5 to 100.5)."""
+    prefix, value, half = _number(text)
+    return NumberTerm(prefix, float(value), float(value - half), float(value + half))
+
+
+def _number(text: str) -> tuple[Prefix, Decimal, Decimal]:
+    """Prefix, value and half the width of what is meant."""
     prefix, rest = _prefixed(unescape(text))
     if not _NUMBER.match(rest):
         raise BadValueError("expected a number")
@@ -146,18 +185,23 @@ def number_term(text: str) -> NumberTerm:
         half /= 10  # the standard's own example: 1e2 is 95 to 105
     if prefix == "ap":
         half = max(abs(value) / 10, half)
-    return NumberTerm(prefix, float(value), float(value - half), float(value + half))
+    return prefix, value, half
 
 
 def quantity_term(text: str) -> NumberTerm:
-    """`number`, `number|system|code` or `number||code`."""
+    """`number`, `number|system|code` or `number||code`; UCUM units as their base units."""
     fields = [unescape(each) for each in _split(_FIELD, text)]
     if len(fields) not in (1, 3) or (len(fields) == 3 and not fields[2]):
         raise BadValueError("expected number, number|system|code or number||code")
-    number = number_term(fields[0])
-    if len(fields) == 1:
-        return number
-    return NumberTerm(number.prefix, number.value, number.low, number.high, fields[1], fields[2])
+    prefix, value, half = _number(fields[0])
+    numbers = (value, value - half, value + half)
+    system, code = fields[1:] if len(fields) == 3 else ("", "")
+    scale = ucum.scale(code) if system == ucum.SYSTEM else None
+    if scale is not None:
+        exact, low, high = map(scale.base_number, numbers)
+        return NumberTerm(prefix, exact, low, high, system, scale.dimension, f"{value}|{code}")
+    exact, low, high = map(float, numbers)
+    return NumberTerm(prefix, exact, low, high, system, code)
 
 
 def reference_term(

@@ -3,20 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import AbstractAsyncContextManager, nullcontext
 from dataclasses import dataclass
 
 from pater.fhir.search.query import Condition, SearchRequest
 from pater.store.database import Database, Record
 from pater.store.read import Stored
+from pater.store.search.classed import classed_search
 from pater.store.search.cursor import Position, seal, unseal
 from pater.store.search.errors import too_costly
-from pater.store.search.include import included
+from pater.store.search.include import INCLUDE_LIMIT, included
+from pater.store.search.joined import Joined, joined
 from pater.store.search.order import NEWEST_FIRST, Order, orders
-from pater.store.search.recheck import Recheck
+from pater.store.search.recheck import Recheck, is_cut
 from pater.store.search.rows import Reader, open_reader
 from pater.store.search.sort import SORT_LIMIT, Placed, in_order, placed, sorts_by_body
 from pater.store.search.sql import Args
+from pater.store.search.tree import filter_sql
 from pater.store.search.where import ROW, Scope, Where, build_where
+from pater.store.text_index import make_current
 
 __all__ = ["NEWEST_FIRST", "Page", "Scope", "persons", "search"]
 
@@ -27,6 +32,9 @@ TOTAL_LIMIT = 20_000
 TOTAL_STEP = 1_000
 ROUNDS = 10
 """Reads that fill one page when rechecking drops hits; then a short page with `next` is given."""
+
+# Told from the row itself or few others: no whole index of another table might be begun with.
+_PLAIN = frozenset({"token", "reference", "uri", "date", "id", "lastUpdated", "chain"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,53 +52,125 @@ async def search(
 ) -> Page:
     """One page of up to `count` matches (0 = the total only), as FHIR R4 "Search" defines them.
 
-    Everything (chains, total, includes) is read from one snapshot and only from persons of the
-    scope. `next` is a sealed cursor, to be given back as `request.cursor` of the same request.
-    Raises SearchError: a cursor that is not of this search, what the index cannot answer, what
-    would need more rows than one request may read.
+    Matches, total and includes agree with each other: they are read by one statement or from one
+    snapshot, and only from persons of the scope. `next` is a sealed cursor, to be given back as
+    `request.cursor` of the same request. Raises SearchError: a cursor that is not of this search,
+    what the index cannot answer, what would need more rows than one request may read.
     """
     after = None if request.cursor is None else unseal(request.cursor, request, cursor_key)
-    async with open_reader(db) as reader:
-        args = Args()
-        where = await build_where(reader, scope, request.type, request.conditions, args, "r")
-        run = _Run(reader, request, where, args)
-        if where.empty:
-            return Page([], [], None if request.total == "none" else 0, None)
-        matches, end = await run.page(count, after) if count else ([], None)
-        total = await run.total()
-        beside = scope.beside(each.person for each in matches)
-        more = await included(reader, beside, request.includes, matches)
+    if request.words:
+        await make_current(db)
+    found = await classed_search(db, request, scope, count, after)
+    if found is None:
+        found = await _search(db, request, scope, count, after, believing=True)
+    if found is None:
+        found = await _search(db, request, scope, count, after, believing=False)
+    assert found is not None  # nothing was believed
+    matches, more, total, end = found
     return Page(matches, more, total, None if end is None else seal(end, request, cursor_key))
 
 
-async def persons(db: Database, request: SearchRequest, *, most: int) -> frozenset[int]:
-    """The persons among everybody whose resources meet the conditions, at most `most` of them.
+_Found = tuple[list[Stored], list[Stored], int | None, Position | None]
+
+
+async def _search(
+    db: Database,
+    request: SearchRequest,
+    scope: Scope,
+    count: int,
+    after: Position | None,
+    *,
+    believing: bool,
+) -> _Found | None:
+    """Matches, included resources, total, end.
+
+    None when `believing` was too much: there is nothing, which may be due to what was believed, or
+    the includes lead out of the record.
+    """
+    along = joined(request, scope) if believing else None
+    async with _reader(db, request, along, believing) as reader:
+        args = Args()
+        where = await build_where(reader, scope, request.type, request.conditions, args, "r")
+        if request.filter is not None and not where.empty:
+            where.clauses.append(await filter_sql(reader, scope, request, args, "r"))
+        run = _Run(reader, request, where, args, scope, along)
+        if where.empty:
+            if reader.believed:
+                return None
+            return [], [], None if request.total == "none" else 0, None
+        matches, end = await run.page(count, after) if count else ([], None)
+        total = await run.total()
+        if reader.believed and not matches and not total:
+            return None
+        if along is not None:
+            beside = run.beside(matches)
+            return None if beside is None else (matches, beside, total, end)
+        near = scope.beside(each.person for each in matches)
+        more = await included(reader, near, request.includes, matches)
+    return matches, more, total, end
+
+
+async def persons(
+    db: Database, request: SearchRequest, *, most: int, scope: Scope | None = None
+) -> frozenset[int]:
+    """The persons (of everybody, or of the scope) whose resources meet the conditions, `most`.
 
     By the index alone: a hit may be more than there is (see `recheck`), never less. Raises
     SearchError as `search`.
     """
-    async with open_reader(db) as reader:
+    async with nullcontext(Reader(db)) as reader:
         args = Args()
-        where = await build_where(reader, Scope(), request.type, request.conditions, args, "r")
+        where = await build_where(
+            reader, scope or Scope(), request.type, request.conditions, args, "r"
+        )
         if where.empty:
             return frozenset()
         sql = (
             f"select distinct r.person from resource r"  # noqa: S608 (as in `_Run`)
             f" where {where.text(request.type, args, 'r')} limit {args.add(most, 'int')}"
         )
-        return frozenset(row["person"] for row in await reader.fetch(sql, *args.values))
+        rows = await reader.fetch(sql, *args.values, kept=where.exact)
+        return frozenset(row["person"] for row in rows)
+
+
+def _reader(
+    db: Database, request: SearchRequest, along: Joined | None, believing: bool
+) -> AbstractAsyncContextManager[Reader]:
+    """A snapshot where several statements have to agree; opening and closing it costs two more."""
+    if request.includes and along is None:
+        return open_reader(db, believing=believing)
+    if request.total == "estimate" or request.filter is not None:
+        return open_reader(db, believing=believing)
+    if request.total == "accurate" and any(map(is_cut, request.conditions)):
+        return open_reader(db, believing=believing)
+    return nullcontext(Reader(db, believing=believing))
 
 
 class _Run:
     """One search with its conditions compiled; `page` and `total` share them."""
 
-    def __init__(self, reader: Reader, request: SearchRequest, where: Where, args: Args) -> None:
+    def __init__(
+        self,
+        reader: Reader,
+        request: SearchRequest,
+        where: Where,
+        args: Args,
+        scope: Scope,
+        along: Joined | None,
+    ) -> None:
         self._reader = reader
+        self._joined = along
+        self._along: list[Stored] | None = None if along is None else []
         self._request = request
         self._where = where.text(request.type, args, "r")
         self._args = args
-        self._recheck = Recheck(request.conditions)
-        self._bound = where.persons is not None or _by_id(request.conditions)
+        self._recheck = Recheck(request.conditions, request.type, scope.narrow, request.filter)
+        by_id = _by_id(request.conditions)
+        self._bound = where.persons is not None or where.exact or by_id
+        # Where a search begins is then plain: no value of it would make another plan better.
+        plain = all(each.kind in _PLAIN for each in request.conditions)
+        self._kept = self._bound and plain and request.filter is None
+        self._total: int | None = None
 
     async def page(
         self, count: int, after: Position | None
@@ -98,7 +178,8 @@ class _Run:
         """Up to `count` matches behind a position, and where they end when more follow."""
         if sorts_by_body(self._request.type, self._request.sort):
             return await self._page_by_body(count, after)
-        hits: list[tuple[Stored, Position]] = []
+        hits: list[Stored] = []
+        ends: list[tuple[Record, Order, int]] = []  # where each hit stands
         phase = 0 if after is None else after.phase
         rounds = 0
         while True:
@@ -107,23 +188,23 @@ class _Run:
                 self._request.type, self._request.sort, args, "r", phase, bound=self._bound
             )
             if order is None:
-                return [hit for hit, _ in hits], None
+                return hits, None
             limit = count + 1 - len(hits)
             rows = await self._rows(order, args, after, limit)
-            places = [_place(row, order, phase) for row in rows]
-            stored = await self._reader.stored(rows)
-            hits += [
-                (each, place)
-                for each, place in zip(stored, places, strict=True)
-                if self._recheck.holds(each)
-            ]
+            found = await self._reader.stored(rows)
+            if self._joined is not None:
+                rows, found = self._split(rows, found)
+            for row, each in zip(rows, found, strict=True):
+                if self._recheck.holds(each):
+                    hits.append(each)
+                    ends.append((row, order, phase))
             if len(hits) > count:
-                return [hit for hit, _ in hits[:count]], hits[count - 1][1]
-            after = places[-1] if len(rows) == limit else None
+                return hits[:count], _place(*ends[count - 1])
+            after = _place(rows[-1], order, phase) if len(rows) == limit else None
             phase += after is None
             rounds += 1
             if rounds >= ROUNDS and after is not None:
-                return [hit for hit, _ in hits], after
+                return hits, after
 
     async def _page_by_body(
         self, count: int, after: Position | None
@@ -156,10 +237,12 @@ class _Run:
         """The number of all matches as `_total` asks for it."""
         if self._request.total == "none":
             return None
-        if self._recheck.approximate:
+        if self._approximate:
             return await self._total_of_bodies()
         found = f"from resource r where {self._where}"
         if self._request.total == "accurate":
+            if self._total is not None:
+                return self._total
             rows = await self._reader.fetch(f"select count(*) as n {found}", *self._args.values)
             return int(rows[0]["n"])
         args = self._args.copy()
@@ -189,12 +272,49 @@ class _Run:
             tests.append(order.only)
         if after is not None:
             tests.append(order.after(after, args, "r"))
+        counted = ""
+        if self._request.total == "accurate" and not self._approximate:
+            counted = f", (select count(*) from resource r where {self._where}) as total"  # noqa: S608
         sql = (
-            f"select {ROW}, r.rid{order.columns()} from resource r{order.joins}"  # noqa: S608
+            f"select {ROW}, r.rid{order.columns()}{counted} from resource r{order.joins}"  # noqa: S608
             f" where {' and '.join(tests)} order by {order.by('r')}"
             f" limit {args.add(limit, 'int')}"
         )
-        return await self._reader.fetch(sql, *args.values)
+        if self._joined is not None:
+            nothing = "".join(f", null::{key.cast}" for key in order.keys)
+            columns = f"{ROW.replace('r.', 'x.')}, x.rid{nothing}"
+            columns += ", null::bigint" if counted else ""
+            beside = self._joined.sql(args, f"{columns}, null::bigint", INCLUDE_LIMIT + 1)
+            sql = (
+                f"with hits as materialized ({sql})"  # noqa: S608 (as above)
+                f" select *, row_number() over () as place from hits union all ({beside})"
+            )
+        rows = await self._reader.fetch(sql, *args.values, kept=self._kept)
+        if counted and rows:
+            self._total = rows[0]["total"]
+        return rows
+
+    def _split(self, rows: list[Record], found: list[Stored]) -> tuple[list[Record], list[Stored]]:
+        """The matches in order; what came along with them is put aside."""
+        both = list(zip(rows, found, strict=True))
+        matches = [pair for pair in both if pair[0]["place"] is not None]
+        matches.sort(key=lambda pair: int(pair[0]["place"]))
+        beside = [each for row, each in both if row["place"] is None]
+        if len(beside) > INCLUDE_LIMIT:
+            self._along = None
+        elif self._along is not None:
+            self._along += beside
+        return [row for row, _ in matches], [each for _, each in matches]
+
+    def beside(self, matches: Sequence[Stored]) -> list[Stored] | None:
+        """What the includes bring, None when they have to be asked for."""
+        if self._joined is None or self._along is None:
+            return None
+        return self._joined.of(matches, self._along)
+
+    @property
+    def _approximate(self) -> bool:
+        return bool(self._recheck.approximate or self._recheck.parts)
 
 
 def _place(row: Record, order: Order, phase: int) -> Position:

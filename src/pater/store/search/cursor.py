@@ -8,6 +8,7 @@ import hashlib
 import hmac
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Any
 
 import orjson
@@ -60,6 +61,7 @@ def unseal(text: str, request: SearchRequest, key: bytes) -> Position:
     return Position(phase, tuple(_in(value) for value in values), rid)
 
 
+@lru_cache(maxsize=8)
 def _cipher(key: bytes) -> AESSIV:
     """AES-256-SIV under a key derived from the service's cursor key (HMAC-SHA512, own label)."""
     return AESSIV(hmac.digest(key, b"pater search cursor", "sha512"))

@@ -6,12 +6,18 @@ the page. What the scope withholds is left out as if it did not exist.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from functools import cache
 
-from pater.fhir.definitions import TYPE_NUMBER, search_parameters
+from pater.fhir.definitions import RESOURCE_TYPES, TYPE_NUMBER, search_parameters
+from pater.fhir.json import parse
+from pater.fhir.search.extract import values_of
+from pater.fhir.search.parameters import Indexed, indexed_parameters
 from pater.fhir.search.query import Include
+from pater.fhir.search.values import ReferenceValue
 from pater.store.read import Stored
 from pater.store.search.errors import too_costly
+from pater.store.search.narrow import narrowed, narrowed_among
 from pater.store.search.rows import Reader, indexed
 from pater.store.search.sql import Args
 from pater.store.search.where import ROW, Scope, Where, owner_params
@@ -21,6 +27,7 @@ INCLUDE_LIMIT = 2000
 """Resources that the includes of one page may bring."""
 DEPTH = 4
 """Steps that `:iterate` goes."""
+_MOST_HASHES = 30_000
 
 _Key = tuple[str, str]
 
@@ -64,8 +71,12 @@ async def _step(
     if keys:
         found += await _by_key(reader, scope, sorted(keys))
     for include in includes:
-        if include.reverse and include.source_type not in scope.exclude_types:
+        if include.reverse and include.source_type == "*":
+            found += await _referring_at_all(reader, scope, page)
+        elif include.reverse and include.source_type not in scope.exclude_types:
             found += await _referring(reader, scope, include, page)
+    if scope.narrow is not None:
+        found = [each for each in found if scope.narrow.holds_body(each.type, each.body)]
     return found
 
 
@@ -78,7 +89,7 @@ def _targets(includes: Sequence[Include], page: Iterable[Stored]) -> set[_Key]:
         asked = by_type.get(stored.type, []) + by_type.get("*", [])
         if not asked:
             continue
-        for ref in indexed(stored).references:
+        for ref in _references(stored, asked):
             if ref.type is None or ref.id is None or ref.type not in TYPE_NUMBER:
                 continue
             if any(
@@ -89,22 +100,70 @@ def _targets(includes: Sequence[Include], page: Iterable[Stored]) -> set[_Key]:
     return keys
 
 
+def _references(stored: Stored, includes: Sequence[Include]) -> Iterator[ReferenceValue]:
+    """The references of a resource, those of parameters beyond R4 that are asked for too."""
+    yield from indexed(stored).references
+    for include in includes:
+        if isinstance(include.source, Indexed):
+            yield from values_of(include.param, include.source, parse(stored.body)).references
+
+
 async def _by_key(reader: Reader, scope: Scope, keys: Sequence[_Key]) -> list[Stored]:
     args = Args()
     types = args.add([TYPE_NUMBER[type_] for type_, _ in keys], "smallint[]")
     ids = args.add([id_ for _, id_ in keys], "text[]")
-    whose = ""
-    if scope.persons is not None:
-        whose = f" and r.person = any({args.add(sorted(scope.persons), 'bigint[]')})"
-    if scope.persons is not None and scope.ownerless is not None:
-        shared = args.add(sorted(TYPE_NUMBER[type_] for type_ in scope.ownerless), "smallint[]")
-        whose += f" and (r.person <> 0 or r.type = any({shared}))"
+    whose = _whose(scope, (type_ for type_, _ in keys), args)
     sql = (
         f"select {ROW} from unnest({types}, {ids}) as k(type, id)"  # noqa: S608
         f" join resource r on r.type = k.type and r.id = k.id where not r.deleted{whose}"
         f" limit {args.add(INCLUDE_LIMIT + 1, 'int')}"
     )
     return await reader.stored(await reader.fetch(sql, *args.values))
+
+
+def _whose(scope: Scope, types: Iterable[str], args: Args) -> str:
+    """What rows of any of these types have to meet to take part; begins with `and`."""
+    whose = ""
+    if scope.persons is not None:
+        whose = f" and r.person = any({args.add(sorted(scope.persons), 'bigint[]')})"
+    if scope.persons is not None and scope.ownerless is not None:
+        shared = args.add(sorted(TYPE_NUMBER[type_] for type_ in scope.ownerless), "smallint[]")
+        whose += f" and (r.person <> 0 or r.type = any({shared}))"
+    for text in narrowed_among(scope.narrow, types, args, "r"):
+        whose += f" and {text}"
+    return whose
+
+
+async def _referring_at_all(reader: Reader, scope: Scope, page: Sequence[Stored]) -> list[Stored]:
+    """`_revinclude=*`: whatever refers to a resource of the page by any parameter of R4."""
+    hashes = [
+        reference_hash(source, param, each.type, each.id)
+        for each in page
+        for source, param in _pointing(each.type)
+        if source not in scope.exclude_types
+    ]
+    if len(hashes) > _MOST_HASHES:
+        raise too_costly("_revinclude=* looks for too much: ask for a smaller _count")
+    if not hashes:
+        return []
+    args = Args()
+    found = f"r.tokens && {args.add(hashes, 'bigint[]')} and not r.deleted"
+    sql = (
+        f"select {ROW} from resource r where {found}{_whose(scope, RESOURCE_TYPES, args)}"  # noqa: S608
+        f" order by r.rid limit {args.add(INCLUDE_LIMIT + 1, 'int')}"
+    )
+    return await reader.stored(await reader.fetch(sql, *args.values))
+
+
+@cache
+def _pointing(type_: str) -> tuple[tuple[str, str], ...]:
+    """Every (type, reference parameter) that can refer to a type."""
+    return tuple(
+        (source, code)
+        for source in RESOURCE_TYPES
+        for code, parameter in indexed_parameters(source).items()
+        if parameter.definition.type == "reference" and type_ in parameter.targets
+    )
 
 
 async def _referring(
@@ -125,6 +184,7 @@ async def _referring(
         return []
     args = Args()
     where.clauses.append(f"r.tokens && {args.add(hashes, 'bigint[]')}")
+    where.clauses += narrowed(scope.narrow, source, args, "r")
     sql = (
         f"select {ROW} from resource r where {where.text(source, args, 'r')}"  # noqa: S608
         f" order by r.rid limit {args.add(INCLUDE_LIMIT + 1, 'int')}"

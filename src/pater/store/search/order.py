@@ -12,7 +12,7 @@ from typing import Literal
 
 from pater.fhir.definitions import TYPE_NUMBER, search_parameters
 from pater.fhir.search.index import MAIN_DATE
-from pater.fhir.search.parameters import asked_as
+from pater.fhir.search.parameters import Indexed, asked_as
 from pater.fhir.search.query import Sort
 from pater.store.search.cursor import Position
 from pater.store.search.errors import not_supported
@@ -90,7 +90,7 @@ def orders(
     """
     wanted = sort or NEWEST_FIRST
     first = wanted[0]
-    kind = _kind(type_, first.param)
+    kind = _kind(type_, first)
     split = not bound and kind in ("main", *_TABLES)
     if phase > int(split):
         return None
@@ -112,23 +112,27 @@ def orders(
 
 
 def _kind(
-    type_: str, param: str
+    type_: str, sort: Sort
 ) -> Literal["id", "updated", "main", "string", "date", "number", "quantity"]:
+    param = sort.param
     if param == "_id":
         return "id"
     if param == "_lastUpdated":
         return "updated"
     if MAIN_DATE.get(type_) == param:
         return "main"
-    parameter = search_parameters(type_).get(param)
-    kind = parameter.type if parameter else ""
+    if isinstance(sort.source, Indexed):
+        kind = sort.source.definition.type
+    else:
+        parameter = search_parameters(type_).get(param)
+        kind = parameter.type if parameter else ""
     if kind in ("string", "date", "number", "quantity"):
         return kind  # type: ignore[return-value]  # narrowed by the line above
     raise not_supported(f"_sort={param}")
 
 
 def _key(type_: str, sort: Sort, args: Args, row: str, number: int) -> Key:
-    match kind := _kind(type_, sort.param):
+    match kind := _kind(type_, sort):
         case "id":
             return Key(f"{row}.id", "text", sort.descending, nullable=False)
         case "updated":
@@ -150,7 +154,7 @@ def _walk(type_: str, sort: Sort, args: Args, row: str) -> tuple[Key, str, str]:
 
     Returns the key, the condition of that first value, and that of resources without any.
     """
-    kind = _kind(type_, sort.param)
+    kind = _kind(type_, sort)
     table, value = _TABLES[kind], _value(kind)
     which = _param(type_, sort, args, "k")
     better = ">" if sort.descending else "<"
@@ -183,7 +187,7 @@ def _better(kind: str, sign: str, which: str) -> str:
 
 def _param(type_: str, sort: Sort, args: Args, alias: str) -> str:
     # A quantity has a row for each of its units; unit 0 is the one that it always has.
-    unit = f" and {alias}.unit = 0" if _kind(type_, sort.param) in ("number", "quantity") else ""
+    unit = f" and {alias}.unit = 0" if _kind(type_, sort) in ("number", "quantity") else ""
     return (
         f"{alias}.type = {args.add(TYPE_NUMBER[type_], 'smallint')}"
         f" and {side_params(type_, sort.param, args, alias)}"

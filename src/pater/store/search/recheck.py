@@ -12,13 +12,17 @@ from collections.abc import Sequence
 
 from pater.fhir.json import parse
 from pater.fhir.search.index import index_values, normalise
+from pater.fhir.search.narrowing import Narrowing
 from pater.fhir.search.query import (
     Condition,
+    Node,
     ReferenceTerm,
     StringTerm,
     TokenTerm,
     UriTerm,
+    leaves,
     matches,
+    meets,
 )
 from pater.store.read import Stored
 from pater.store.search.sql import STRING_LENGTH
@@ -29,32 +33,54 @@ _HASHED = ("token", "reference", "uri")
 class Recheck:
     """The conditions of one search, prepared for looking at many hits."""
 
-    def __init__(self, conditions: Sequence[Condition]) -> None:
+    def __init__(
+        self,
+        conditions: Sequence[Condition],
+        type: str = "",
+        narrow: Narrowing | None = None,
+        filter: Node | None = None,
+    ) -> None:
+        self._narrow = narrow
+        self._filter = filter
+        within = () if filter is None else tuple(leaves(filter))
+        self._filtered = [each for each in within if is_cut(each)]
+        self.parts = narrow is not None and type == "Bundle"
+        """Whether hits may fall out by what they hold inside, which no index knows."""
         self._hashed = [
             (condition, _literals(condition))
             for condition in conditions
-            if condition.kind in _HASHED and condition.modifier not in ("missing", "not")
+            if condition.kind in _HASHED and condition.modifier not in ("missing", "not", "text")
         ]
         # Several moments of a Timing make one span in the date columns.
         self._dates = [c for c in conditions if c.kind == "date" and c.modifier is None]
-        self.approximate = [condition for condition in conditions if is_cut(condition)]
+        self._spans = bool(self._dates) or filter is not None
+        self._cut = [condition for condition in conditions if is_cut(condition)]
+        self.approximate = [*self._cut, *self._filtered]
         """Conditions that the index answers with more than the truth."""
 
     def holds(self, stored: Stored) -> bool:
         """Whether a resource that the index gave meets the conditions."""
         body = stored.body
-        doubtful = [
-            condition
-            for condition, literals in self._hashed
-            if not any(literal in body for literal in literals)
-        ]
-        doubtful += self.approximate
-        if b"Timing" in body:
+        if self._narrow is not None and not self._narrow.holds_body(stored.type, body):
+            return False
+        doubtful: list[Condition] = []
+        for condition, literals in self._hashed:
+            for literal in literals:
+                if literal in body:
+                    break
+            else:
+                doubtful.append(condition)
+        doubtful += self._cut
+        timed = self._spans and b"Timing" in body
+        if timed:
             doubtful += self._dates
-        if not doubtful:
+        filtered = bool(self._filtered) or (timed and self._filter is not None)
+        if not doubtful and not filtered:
             return True
         resource = parse(body)
         index = index_values(stored.type, resource)
+        if filtered and self._filter and meets(self._filter, resource, index) is False:
+            return False
         return all(matches(condition, resource, index) for condition in doubtful)
 
 
@@ -63,6 +89,8 @@ def _literals(condition: Condition) -> list[bytes]:
     found: list[str] = []
     for value in condition.values:
         match value:
+            case TokenTerm(_, str(code)) if code and condition.modifier == "of-type":
+                found.append(code.partition("|")[2])
             case TokenTerm(_, str(code)) if code:
                 found.append(code)
             case TokenTerm(str(system), _) if system:
@@ -77,10 +105,12 @@ def _literals(condition: Condition) -> list[bytes]:
 
 
 def is_cut(condition: Condition) -> bool:
-    """Whether the string index may give more than what meets a condition."""
+    """Whether the index may give more than what meets a condition."""
+    if condition.loose:
+        return True
     if condition.kind != "string" or condition.modifier == "missing":
         return False
-    return condition.modifier == "exact" or any(
+    return condition.modifier in ("exact", "ends") or any(
         isinstance(term, StringTerm) and len(normalise(term.text)) > STRING_LENGTH
         for term in condition.values
     )

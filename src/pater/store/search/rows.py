@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from typing import Any, cast
 
@@ -12,36 +12,52 @@ from zstandard import frame_content_size
 from pater.fhir.json import parse
 from pater.fhir.search.index import index_values
 from pater.fhir.search.values import IndexValues
-from pater.store.body import BodyCodec
 from pater.store.database import Connection, Database, Record
 from pater.store.read import Stored, to_stored
 from pater.store.search.errors import too_costly
 
 MOST_BYTES = 128 * 1024 * 1024
 """Bodies that one step of a search may unpack: well-packed ones would fill the memory."""
-BEGIN = (
-    "begin isolation level repeatable read read only;"
-    # How common a code is decides between the GIN index and a walk by date. A generic plan does
-    # not know the code, so each search is planned for its own values.
-    " set local plan_cache_mode = force_custom_plan;"
-    # A condition that hardly anything meets may walk a whole type: not for ever.
-    " set local statement_timeout = '10s'"
-)
+BEGIN = "begin isolation level repeatable read read only"
 
 
 class Reader:
-    """One connection inside a read-only snapshot; asks as `Database.fetch` does."""
+    """Asks as `Database.fetch` does: on one connection inside a snapshot, or each by itself.
 
-    def __init__(self, bodies: BodyCodec, connection: Connection) -> None:
-        self.bodies = bodies
+    With `believing` the persons of Patients seen before are believed; `believed` tells that it was
+    done, so that an empty answer has to be asked for again without.
+    """
+
+    def __init__(
+        self, db: Database, connection: Connection | None = None, *, believing: bool = False
+    ) -> None:
+        self.bodies = db.bodies
+        self.believing = believing
+        self.believed = False
+        self._db = db
         self._connection = connection
 
-    async def fetch(self, sql: str, *args: Any) -> list[Record]:
-        """All rows of a query; SearchError when it takes longer than one search may."""
+    async def fetch(self, sql: str, *args: Any, kept: bool = False) -> list[Record]:
+        """All rows of a query; SearchError when it takes longer than one search may.
+
+        `kept`: one plan is right whatever the values are, so it need not be made again.
+        """
         try:
+            if self._connection is None:
+                return await self._db.ask(sql, *args, kept=kept)
             return list(await self._connection.fetch(sql, *args))
         except asyncpg.QueryCanceledError as error:
             raise too_costly("this search takes too long: narrow it") from error
+
+    def person_of(self, patient: str) -> int | None:
+        """The person of a Patient as last seen, None when it has to be looked up."""
+        person = self._db.owners.get(patient) if self.believing else None
+        self.believed = self.believed or person is not None
+        return person
+
+    def learn(self, persons: Mapping[str, int]) -> None:
+        """Remembers whose Patients are."""
+        self._db.owners.learn(persons)
 
     async def stored(self, rows: Sequence[Record]) -> list[Stored]:
         """Rows with the columns of `read.COLUMNS` as resources, order kept.
@@ -56,12 +72,12 @@ class Reader:
 
 
 @asynccontextmanager
-async def open_reader(db: Database) -> AsyncIterator[Reader]:
+async def open_reader(db: Database, *, believing: bool = False) -> AsyncIterator[Reader]:
     """A reader on one snapshot: matches, total and included resources agree with each other."""
-    async with db.connection() as connection:
+    async with db.searching() as connection:
         await connection.execute(BEGIN)
         try:
-            yield Reader(db.bodies, connection)
+            yield Reader(db, connection, believing=believing)
         finally:
             await connection.execute("rollback")
 

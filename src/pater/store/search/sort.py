@@ -10,8 +10,10 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from pater.fhir.definitions import search_parameters
+from pater.fhir.json import parse
+from pater.fhir.search.extract import values_of
 from pater.fhir.search.index import normalise
-from pater.fhir.search.parameters import asked_as
+from pater.fhir.search.parameters import Indexed, asked_as
 from pater.fhir.search.query import Sort
 from pater.fhir.search.values import IndexValues
 from pater.store.read import Stored
@@ -33,12 +35,12 @@ class Placed:
 def sorts_by_body(type_: str, sort: Sequence[Sort]) -> bool:
     """Whether a sort key is of a kind that only bodies can tell."""
     parameters = search_parameters(type_)
-    return any(
-        key.param != "_id"
-        and key.param in parameters
-        and parameters[key.param].type in ("token", "reference", "uri")
-        for key in sort
-    )
+    for key in sort:
+        own = key.source.definition if isinstance(key.source, Indexed) else None
+        known = own or parameters.get(key.param)
+        if key.param != "_id" and known and known.type in ("token", "reference", "uri"):
+            return True
+    return False
 
 
 def placed(stored: Stored, rid: int, sort: Sequence[Sort]) -> Placed:
@@ -72,6 +74,8 @@ def _value(stored: Stored, index: IndexValues, key: Sort) -> SortValue:
         return stored.id
     if key.param == "_lastUpdated":
         return stored.updated
+    if isinstance(key.source, Indexed):
+        index = values_of(key.param, key.source, parse(stored.body))
     # All values of one parameter are of one kind, hence comparable with each other.
     found: list[SortValue] = [
         value for param in asked_as(stored.type, key.param) for value in _values(index, param)

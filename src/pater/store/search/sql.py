@@ -6,13 +6,15 @@ table aliases and argument numbers only.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
 
 from pater.fhir.definitions import TYPE_NUMBER
 from pater.fhir.search.index import MAIN_DATE, normalise
 from pater.fhir.search.parameters import asked_as
 from pater.fhir.search.query import (
+    CompositeTerm,
     Condition,
     DateTerm,
     MissingTerm,
@@ -21,7 +23,10 @@ from pater.fhir.search.query import (
     StringTerm,
     TokenTerm,
     UriTerm,
+    Word,
+    WordsTerm,
 )
+from pater.fhir.search.words import words_of
 from pater.store.search.errors import not_supported
 from pater.store.tokens import (
     code_hash,
@@ -33,12 +38,20 @@ from pater.store.tokens import (
     system_code_hash,
     system_hash,
     unit_hash,
+    uri_below_hash,
     uri_hash,
 )
 
 STRING_LENGTH = 200
 """Characters of a normalised text that the string index keeps (see the kernel migration)."""
 FALSE = "false"
+# Main dates that are never longer than a year (a Period may be).
+_SHORT = frozenset({("Patient", "birthdate")})
+_YEAR = timedelta(days=367)
+_BEGINNING = datetime(3, 1, 1, tzinfo=UTC)
+NARRATIVE = "~"
+"""What the words of a narrative begin with in the text index, beside the words of all text."""
+_LOOKED_UP = ("in", "not-in", "above", "below")
 _SIDE = {"string": "string_index", "date": "date_index", "number": "number_index",
          "quantity": "number_index"}  # fmt: skip
 
@@ -72,6 +85,19 @@ def condition_sql(type_: str, condition: Condition, args: Args, row: str) -> str
     if condition.modifier == "missing":
         return _missing(type_, condition, args, row)
     match condition.kind:
+        case "words" | "token" | "reference" | "string" if by_words(condition):
+            # A row of another version is of what was, or in a moment will be, the text.
+            side = args.alias()
+            return (
+                f"exists (select from text_index {side} where {side}.rid = {row}.rid and"
+                f" {side}.version = {row}.version and {_found_words(condition, args, side)})"
+            )
+        case "composite":
+            return _any(
+                "(" + " and ".join(condition_sql(type_, each, args, row) for each in v.parts) + ")"
+                for v in condition.values
+                if isinstance(v, CompositeTerm)
+            )
         case "token" | "reference" | "uri":
             hashes = condition_hashes(type_, condition)
             overlap = f"{row}.tokens && {args.add(hashes, 'bigint[]')}"
@@ -109,6 +135,11 @@ def condition_hashes(type_: str, condition: Condition) -> list[int]:
 def _param_hashes(type_: str, param: str, condition: Condition) -> list[int]:
     if condition.modifier == "identifier" and condition.kind == "reference":
         param += ":identifier"
+    elif condition.modifier == "of-type":
+        param += ":of-type"
+    elif condition.kind == "token" and condition.modifier in _LOOKED_UP:
+        # who asks the store has looked up what they mean before
+        raise not_supported(f"{param}:{condition.modifier}")
     hashes: list[int] = []
     for value in condition.values:
         if isinstance(value, TokenTerm):
@@ -116,10 +147,65 @@ def _param_hashes(type_: str, param: str, condition: Condition) -> list[int]:
         elif isinstance(value, ReferenceTerm):
             hashes.extend(reference_hashes(type_, param, value))
         elif isinstance(value, UriTerm):
-            if condition.modifier in ("below", "above"):
-                raise not_supported(f"{param}:{condition.modifier}")
-            hashes.append(uri_hash(type_, param, value.value))
+            if condition.modifier == "below":
+                hashes.append(uri_below_hash(type_, param, value.value))
+            elif condition.modifier == "above":
+                above = ("/".join(path) for path in _beginnings(value.value))
+                hashes += [uri_hash(type_, param, each) for each in above]
+            else:
+                hashes.append(uri_hash(type_, param, value.value))
     return hashes
+
+
+def _beginnings(uri: str) -> list[list[str]]:
+    parts = uri.rstrip("/").split("/")
+    return [parts[: n + 1] for n in range(len(parts))] + ([[uri]] if uri.endswith("/") else [])
+
+
+def shown_words(text: str) -> tuple[Word, ...]:
+    """What a text shown to people must have among its words."""
+    return tuple(Word(word) for word in words_of(text))
+
+
+def words_query(groups: Iterable[Sequence[Word]], mark: str) -> str:
+    """The text of a tsquery. Words hold letters and digits only, so nothing needs escaping."""
+    return " | ".join(
+        "(" + " & ".join(
+            f"{'!' if word.absent else ''}'{mark}{storable(word.text)}'{'' if word.whole else ':*'}"
+            for word in group
+        ) + ")"
+        for group in groups
+    )  # fmt: skip
+
+
+def by_words(condition: Condition) -> bool:
+    """Whether the text index answers a condition."""
+    return condition.kind == "words" or condition.modifier == "text"
+
+
+def words_first(type_: str, condition: Condition, args: Args, row: str) -> str:
+    """The rows that the text index gives, as where to begin, for a search of everybody.
+
+    PostgreSQL takes every beginning of a word for one that many texts have (2 % at least), and
+    would look through a whole type for it.
+    """
+    side = args.alias()
+    return (
+        f"{row}.rid = any(array(select {side}.rid from text_index {side}"  # noqa: S608 constants
+        f" where {side}.type = {args.add(TYPE_NUMBER[type_], 'smallint')}"
+        f" and {_found_words(condition, args, side)}))"
+    )
+
+
+def _found_words(condition: Condition, args: Args, side: str) -> str:
+    mark = NARRATIVE if condition.param == "_text" else ""
+    groups: list[Sequence[Word]] = []
+    for value in condition.values:
+        if isinstance(value, WordsTerm):
+            groups += value.groups
+        elif isinstance(value, StringTerm):
+            groups.append(shown_words(value.text))
+    return f"{side}.words @@ {args.add(words_query(groups, mark), 'text')}::tsquery"
 
 
 def token_hash(type_: str, param: str, term: TokenTerm) -> int:
@@ -193,8 +279,12 @@ def _string(term: StringTerm, modifier: str | None, args: Args, side: str) -> st
     text = normalise(term.text)[:STRING_LENGTH]
     if text != storable(text):
         return FALSE
-    if modifier == "exact":
+    if modifier in ("exact", "equal"):
         return f"{side}.value = {args.add(text, 'text')}"
+    if modifier == "ends":
+        # of a text that was cut the end is not known here
+        whole = f"right({side}.value, {args.add(len(text), 'int')}) = {args.add(text, 'text')}"
+        return f"({whole} or length({side}.value) = {STRING_LENGTH})"
     if modifier == "contains":
         return f"position({args.add(text, 'text')} in {side}.value) > 0"
     end = prefix_end(text)
@@ -238,7 +328,13 @@ def _updated(term: DateTerm, args: Args, row: str) -> str:
 def _date(type_: str, condition: Condition, args: Args, row: str) -> str:
     terms = [v for v in condition.values if isinstance(v, DateTerm)]
     if MAIN_DATE.get(type_) == condition.param:
-        return _any(span_sql(v, f"{row}.date", f"{row}.date_end", args) for v in terms)
+        spans = [span_sql(v, f"{row}.date", f"{row}.date_end", args) for v in terms]
+        after = all(v.prefix in ("ge", "gt") and v.low > _BEGINNING for v in terms)
+        if after and (type_, condition.param) in _SHORT:
+            # It follows from the rest, and is where a walk of the index can begin.
+            early = min(v.low for v in terms) - _YEAR
+            spans = [f"({row}.date >= {args.add(early, 'timestamptz')} and {_any(spans)})"]
+        return _any(spans)
     side = args.alias()
     test = _any(span_sql(v, f"{side}.low", f"{side}.high", args) for v in terms)
     return _exists("date_index", side, type_, condition.param, test, args, row)

@@ -7,7 +7,7 @@ invisible everywhere, totals included.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
 
@@ -17,13 +17,22 @@ from pater.fhir.definitions import (
     element_table,
     search_parameters,
 )
-from pater.fhir.search.query import Chain, Condition, ReferenceTerm
+from pater.fhir.search.narrowing import Narrowing
+from pater.fhir.search.query import Chain, CompositeTerm, Condition, ReferenceTerm, TokenTerm
 from pater.store.database import Record
 from pater.store.read import COLUMNS
 from pater.store.search.errors import too_costly
+from pater.store.search.narrow import narrowed
 from pater.store.search.recheck import Recheck, is_cut
 from pater.store.search.rows import Reader, indexed
-from pater.store.search.sql import FALSE, Args, condition_hashes, condition_sql
+from pater.store.search.sql import (
+    FALSE,
+    Args,
+    by_words,
+    condition_hashes,
+    condition_sql,
+    words_first,
+)
 from pater.store.tokens import present_hash, reference_hash
 
 ROW = ", ".join(f"r.{column}" for column in COLUMNS.split(", "))
@@ -42,13 +51,15 @@ class Scope:
     `persons` None = everybody's; otherwise only rows of exactly these persons take part, where
     person 0 stands for what belongs to nobody (organisations, code systems …): of these types
     only when `ownerless` names them. Resources of `exclude_types` take no part at all. With
-    `together`, included resources are of persons among the matches, or of nobody.
+    `together`, included resources are of persons among the matches, or of nobody. Of the types
+    that `narrow` names only what meets it takes part.
     """
 
     persons: frozenset[int] | None = None
     exclude_types: frozenset[str] = frozenset()
     ownerless: frozenset[str] | None = None
     together: bool = False
+    narrow: Narrowing | None = None
 
     def persons_of(self, type_: str) -> frozenset[int] | None:
         """The persons whose resources of a type take part; None = everybody's."""
@@ -66,10 +77,14 @@ class Scope:
 
 @dataclass(slots=True)
 class Where:
-    """Conditions joined by AND; `persons` = the only persons that can match, None = any."""
+    """Conditions joined by AND; `persons` = the only persons that can match, None = any.
+
+    `exact`: one of the clauses means few rows whoever they belong to, and is where to begin.
+    """
 
     clauses: list[str] = field(default_factory=list)
     persons: frozenset[int] | None = None
+    exact: bool = False
 
     def bind(self, persons: frozenset[int]) -> None:
         """Let only these persons match."""
@@ -82,7 +97,13 @@ class Where:
 
     def text(self, type_: str, args: Args, row: str) -> str:
         """The whole WHERE text for rows of one type, deleted ones left out."""
-        parts = [f"{row}.type = {args.add(TYPE_NUMBER[type_], 'smallint')}", f"not {row}.deleted"]
+        number = args.add(TYPE_NUMBER[type_], "smallint")
+        if self.exact and self.persons is None:
+            # Deleted rows have no tokens. Written so, the type offers no index walk by which a
+            # plan made without the values could look for the needle in the whole haystack.
+            parts = [f"{row}.type + 0 = {number}"]
+        else:
+            parts = [f"{row}.type = {number}", f"not {row}.deleted"]
         if self.persons is not None:
             parts.append(f"{row}.person = any({args.add(sorted(self.persons), 'bigint[]')})")
         return " and ".join(parts + self.clauses)
@@ -112,8 +133,9 @@ async def build_where(
     where = Where(persons=scope.persons_of(type_))
     if type_ in scope.exclude_types:
         where.clauses.append(FALSE)
+    where.clauses += narrowed(scope.narrow, type_, args, row)
     every: list[int] = []
-    for condition in conditions:
+    for condition in _parted(conditions):
         if where.empty:
             return where
         if condition.kind == "chain":
@@ -122,13 +144,28 @@ async def build_where(
             await _has(reader, scope, type_, condition, args, row, where)
         elif hashes := _single_hash(type_, condition):
             every.extend(hashes)
+            where.exact = where.exact or _identifies(condition)
         else:
             where.clauses.append(condition_sql(type_, condition, args, row))
         if condition.kind == "reference":
-            await _bind_patients(reader, type_, condition, where)
+            await _bind_patients(reader, type_, condition, args, where)
+    if where.persons is None:
+        words = [each for each in conditions if by_words(each)]
+        where.clauses += [words_first(type_, each, args, row) for each in words]
     if every:
         where.clauses.insert(0, f"{row}.tokens @> {args.add(every, 'bigint[]')}")
     return where
+
+
+def _parted(conditions: Sequence[Condition]) -> Iterator[Condition]:
+    """The conditions; of a composite one without alternatives its parts, each by its own index."""
+    for condition in conditions:
+        if condition.kind == "composite" and len(condition.values) == 1:
+            for value in condition.values:
+                if isinstance(value, CompositeTerm):
+                    yield from value.parts
+        else:
+            yield condition
 
 
 async def find(reader: Reader, scope: Scope, chain: Chain, columns: str) -> list[Record]:
@@ -141,47 +178,74 @@ async def find(reader: Reader, scope: Scope, chain: Chain, columns: str) -> list
     if where.empty:
         return []
     text = where.text(chain.type, args, "r")
-    cut = is_cut(chain.condition)
+    recheck = Recheck((chain.condition,), chain.type, scope.narrow)
+    cut = is_cut(chain.condition) or recheck.parts
     sql = (
         f"select {ROW if cut else columns} from resource r where {text}"  # noqa: S608
         f" limit {args.add(CHAIN_LIMIT + 1, 'int')}"
     )
-    rows = await reader.fetch(sql, *args.values)
+    rows = await reader.fetch(sql, *args.values, kept=where.exact)
     if not cut or len(rows) > CHAIN_LIMIT:
         return rows
-    recheck = Recheck((chain.condition,))
     stored = await reader.stored(rows)
     return [row for row, each in zip(rows, stored, strict=True) if recheck.holds(each)]
+
+
+def _identifies(condition: Condition) -> bool:
+    """Whether a token condition with one value names one resource or a few, by its business id."""
+    return (
+        condition.param == "identifier"
+        and condition.kind == "token"
+        and all(isinstance(v, TokenTerm) and v.system and v.code for v in condition.values)
+    )
 
 
 def _single_hash(type_: str, condition: Condition) -> list[int]:
     """The token of a condition with one single value, so that several become one `@>`."""
     if condition.kind not in ("token", "reference", "uri"):
         return []
-    if condition.modifier in ("not", "missing"):
+    if condition.modifier in ("not", "missing", "text"):
         return []
     hashes = condition_hashes(type_, condition)
     return hashes if len(hashes) == 1 else []
 
 
-async def _bind_patients(reader: Reader, type_: str, condition: Condition, where: Where) -> None:
+async def _bind_patients(
+    reader: Reader, type_: str, condition: Condition, args: Args, where: Where
+) -> None:
     """`patient=123` names a person: then that person's part of the table is all there is to read.
 
-    A Patient that is not here names nobody; the reference token alone then decides.
+    A Patient that is not here names nobody; the reference token alone then decides. A person
+    known from before is confirmed by the statement itself: it gives nothing when that was wrong.
     """
     terms = [v for v in condition.values if isinstance(v, ReferenceTerm)]
-    if condition.modifier in ("not", "missing", "identifier") or not terms:
+    if condition.modifier in ("not", "missing", "identifier", "text") or not terms:
         return
     ids = {term.id for term in terms if term.id is not None and term.types == ("Patient",)}
     if len(ids) < len(terms) or condition.param not in owner_params(type_):
         return
+    number = TYPE_NUMBER["Patient"]
+    if len(ids) == 1:
+        [patient] = ids
+        person = reader.person_of(patient)
+        if person is not None:
+            whose = args.add(person, "bigint")
+            where.bind(frozenset({person}))
+            where.clauses.append(
+                f"exists (select from resource o where o.type = {args.add(number, 'smallint')}"
+                f" and o.id = {args.add(patient, 'text')} and o.person = {whose})"
+            )
+            return
     rows = await reader.fetch(
         "select r.id, r.person from resource r where r.type = $1::smallint and r.id = any($2)",
-        TYPE_NUMBER["Patient"],
+        number,
         sorted(ids),
+        kept=True,
     )
-    if {found["id"] for found in rows} == ids:
-        where.bind(frozenset(found["person"] for found in rows))
+    found = {row["id"]: row["person"] for row in rows}
+    if found.keys() == ids:
+        reader.learn(found)
+        where.bind(frozenset(found.values()))
 
 
 async def _chain(

@@ -1,0 +1,151 @@
+"""The addresses of bulk data outside the FHIR dispatcher: status, files as streams, uploads."""
+
+from __future__ import annotations
+
+import asyncio
+import zlib
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from dataclasses import replace
+from typing import Final
+from uuid import uuid4
+
+import structlog
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import Response, StreamingResponse
+from starlette.routing import BaseRoute, Route
+
+from pater.access.caller import Caller
+from pater.domain import Answer, Services
+from pater.fhir.issues import Issue
+from pater.fhir.json import dumps
+from pater.records.gate import ExportPlan
+from pater.rest.bulk.exports import Exports
+from pater.rest.bulk.imports import NDJSON_TYPES, Imports
+from pater.rest.bulk.owners import EXPORT, IMPORT, end, own
+from pater.rest.errors import HttpError
+from pater.rest.outcomes import CLIENT_ERRORS, reply_of
+from pater.rest.requests import JSON_TYPES, ClientGone, parse_media_type, read_body, request_id
+from pater.rest.responses import http_date, outcome
+from pater.store.jobs import JobRow
+
+Endpoint = Callable[[Request, Caller], Awaitable[Response]]
+NDJSON: Final = "application/fhir+ndjson"
+_MOST_JSON: Final = 1024 * 1024
+_CHALLENGE: Final = ((b"www-authenticate", b'Bearer realm="fhir"'),)
+_HEADERS: Final = {"cache-control": "no-store", "x-content-type-options": "nosniff"}
+_log = structlog.get_logger(__name__)
+
+
+def routes(services: Services, exports: Exports, imports: Imports) -> list[BaseRoute]:
+    """The routes, below the address of the FHIR API."""
+
+    async def status(request: Request, caller: Caller) -> Response:
+        number = request.path_params["job"]
+        if request.method == "DELETE":
+            await end(services, caller, number)
+            return response(Answer(202))
+        row = await own(services, caller, number)
+        return response(_status(row, imports if row.kind == IMPORT else exports))
+
+    async def file(request: Request, caller: Caller) -> Response:
+        row = await own(services, caller, request.path_params["job"])
+        name = request.path_params["name"]
+        result = row.result or {}
+        listed = {*(each[0] for each in result.get("files", ())), result.get("report")}
+        size = services.files.size(row.id, name) if name in listed else None
+        if size is None:
+            raise HttpError(404, "not-found", "there is no such file")
+        if row.kind == EXPORT:
+            plan = ExportPlan.of(row.payload["plan"])
+            await services.gate.export_fetched(caller, plan, f"$export {name}")
+        blocks = services.files.blocks(row.id, name)
+        headers = {**_HEADERS, "vary": "accept-encoding"}
+        if "gzip" in request.headers.get("accept-encoding", "").lower():
+            headers["content-encoding"] = "gzip"
+            blocks = gzipped(blocks)
+        else:
+            headers["content-length"] = str(size)
+        return StreamingResponse(flowing(blocks), headers=headers, media_type=NDJSON)
+
+    async def load(request: Request, caller: Caller) -> Response:
+        kind, _ = parse_media_type(request.headers.get("content-type", ""))
+        mode = request.query_params.get("mode", "validate")
+        if kind in NDJSON_TYPES:
+            return response(await imports.upload(caller, mode, request.stream()))
+        if kind not in JSON_TYPES:
+            text = "an import is application/fhir+ndjson, or names its inputs in JSON"
+            raise HttpError(415, "not-supported", text)
+        headers = dict(request.headers.items())
+        body = await read_body(request.receive, headers, _MOST_JSON)
+        return response(await imports.named(caller, mode, body))
+
+    return [
+        Route("/fhir/$import", guarded(services, load), methods=["POST"]),
+        Route("/fhir/bulk/{job}", guarded(services, status), methods=["GET", "DELETE"]),
+        Route("/fhir/bulk/{job}/{name}", guarded(services, file), methods=["GET"]),
+    ]
+
+
+def _status(row: JobRow, kind: Exports | Imports) -> Answer:
+    """How a job stands: 202 while it runs, 200 with the manifest, 500 when it failed."""
+    if row.unfinished:
+        progress = row.note or ("waiting" if row.state == "waiting" else "running")
+        return Answer(202, headers={"x-progress": progress[:100], "retry-after": "1"})
+    if row.state != "done":
+        issue = Issue("fatal", "processing", "", f"the job failed: {row.error}")
+        return Answer(500, outcome([issue]))
+    expires = {"expires": http_date(row.expires).decode()} if row.expires else {}
+    headers = {"content-type": "application/json", **expires}
+    return Answer(200, dumps(kind.manifest(row)), headers)
+
+
+def guarded(services: Services, endpoint: Endpoint) -> Callable[[Request], Awaitable[Response]]:
+    """The endpoint with its caller known, and every failure as an OperationOutcome."""
+
+    async def run(request: Request) -> Response:
+        identity = request_id(request.headers.get("x-request-id")) or str(uuid4())
+        try:
+            scheme, _, token = request.headers.get("authorization", "").partition(" ")
+            if scheme.lower() != "bearer" or not token.strip():
+                text = "an access token is needed (Authorization: Bearer …)"
+                raise HttpError(401, "login", text, headers=_CHALLENGE)
+            source = request.client.host if request.client else ""
+            caller = services.verify(token.strip())
+            found = await endpoint(request, replace(caller, request_id=identity, source=source))
+        except CLIENT_ERRORS as error:
+            reply = reply_of(error)
+            headers = {k.decode(): v.decode() for k, v in reply.headers}
+            found = response(Answer(reply.status, reply.body, headers))
+        except (ClientGone, ClientDisconnect):
+            found = Response(status_code=400)
+        except Exception as error:
+            _log.error("request failed", request_id=identity, error=type(error).__name__)
+            issue = Issue("fatal", "exception", "", f"an error of the server, request {identity}")
+            found = response(Answer(500, outcome([issue])))
+        found.headers["x-request-id"] = identity
+        return found
+
+    return run
+
+
+def response(answer: Answer) -> Response:
+    """An answer as Starlette sends it."""
+    headers = {**_HEADERS, **answer.headers}
+    if answer.body:
+        headers.setdefault("content-type", "application/fhir+json; charset=utf-8")
+    return Response(answer.body, answer.status, headers)
+
+
+async def flowing(blocks: Iterator[bytes]) -> AsyncIterator[bytes]:
+    """Blocks read (and packed) beside the event loop."""
+    while (block := await asyncio.to_thread(next, blocks, None)) is not None:
+        yield block
+
+
+def gzipped(blocks: Iterator[bytes]) -> Iterator[bytes]:
+    """The blocks packed quickly rather than small."""
+    packer = zlib.compressobj(1, wbits=31)
+    for block in blocks:
+        if data := packer.compress(block):
+            yield data
+    yield packer.flush()

@@ -1,0 +1,136 @@
+"""The search of the whole system (`GET [base]?_type=A,B&…`, `POST [base]/_search`).
+
+One type after the other, in the order in which they are named: a page may end in one type and the
+next begin in the following. Takes what each of the types takes; no `_sort` and no inclusions,
+which would go over types.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from pater.access.caller import Caller
+from pater.access.policy import decide, group
+from pater.fhir.definitions import RESOURCE_TYPES, TYPE_NUMBER
+from pater.fhir.issues import Issue
+from pater.fhir.search.query import SearchError, SearchRequest, parse_search
+from pater.rest.errors import HttpError
+from pater.rest.interactions import Api, Parameters
+from pater.rest.own_addresses import with_own_addresses
+from pater.rest.responses import Reply
+from pater.rest.sealed_links import PAGE, seal, unseal
+from pater.rest.search_bundle import CURSOR, searchset
+from pater.store.read import Stored
+from pater.store.search import Page
+
+_COUNT = 50
+_MOST = 1000
+_BETWEEN = "~"
+
+
+async def search(
+    api: Api,
+    caller: Caller,
+    parameters: Parameters,
+    *,
+    private: bool = False,
+    lenient: bool = False,
+) -> Reply:
+    """A searchset over several types. Raises HttpError 400, SearchError, Forbidden."""
+    key = api.config.link_key
+    if key and len(parameters) == 1 and parameters[0][0] == PAGE:
+        parameters = unseal(parameters[0][1], "", key)
+        private = True
+    types = await _types(api, caller, parameters)
+    kept = [pair for pair in parameters if pair[0] not in ("_type", CURSOR)]
+    for name, _ in kept:
+        if name == "_sort" or name.startswith(("_include", "_revinclude")):
+            raise HttpError(400, "not-supported", "a search over several types takes no "
+                            f"{name.partition(':')[0]}")  # fmt: skip
+    requests = [_request(api, type_, kept, lenient) for type_ in types]
+    page = await _page(api, caller, requests, [v for name, v in parameters if name == CURSOR])
+    shown = requests[0] if requests else SearchRequest("Basic")
+    unread = {name for name, _ in shown.ignored}
+    said = [pair for pair in parameters if pair[0] not in unread]
+    links = [("self", said)]
+    if page.next is not None:
+        links.append(("next", [*(p for p in said if p[0] != CURSOR), (CURSOR, page.next)]))
+    if private and key:
+        links = [(relation, [(PAGE, seal(pairs, "", key))]) for relation, pairs in links]
+    return Reply(200, searchset(api.config.base_url, "", links, shown, page))
+
+
+async def _types(api: Api, caller: Caller, parameters: Parameters) -> list[str]:
+    """The types that are named; without a name those whose every resource the caller may find."""
+    named = [value for name, value in parameters if name == "_type"]
+    if not named:
+        held = await api.gate.types_held()
+        return [type_ for type_ in RESOURCE_TYPES if type_ in held and _open(caller, type_)]
+    types = list(dict.fromkeys(each for value in named for each in value.split(",")))
+    if any(each not in TYPE_NUMBER for each in types):
+        raise HttpError(400, "value", "_type: R4 has no such resource type")
+    return types
+
+
+def _open(caller: Caller, type_: str) -> bool:
+    decision = decide(caller, "search", type_, person=None)
+    return decision.allowed and not decision.patient_bound and group(type_) != "audit"
+
+
+def _request(api: Api, type_: str, parameters: Parameters, lenient: bool) -> SearchRequest:
+    try:
+        found = parse_search(
+            type_, parameters, custom=api.gate.custom, lenient=lenient, whole=True
+        )  # fmt: skip
+    except SearchError as error:
+        issues = [replace(issue, text=f"{type_}: {issue.text}") for issue in error.issues]
+        raise SearchError(issues) from error
+    return with_own_addresses(found, api.config.base_url)
+
+
+async def _page(
+    api: Api, caller: Caller, requests: Sequence[SearchRequest], cursors: Sequence[str]
+) -> Page:
+    if not requests:
+        return Page([], [], 0, None)
+    first = requests[0]
+    size = min(_COUNT if first.count is None else first.count, _MOST)
+    if first.summary == "count" or not size:
+        return Page([], [], await _total(api, caller, requests), None)
+    number, inner = _place(requests, cursors)
+    matches: list[Stored] = []
+    end: str | None = None
+    while number < len(requests):
+        request = replace(requests[number], cursor=inner, total="none")
+        page = await api.gate.search(caller, request, count=size - len(matches))
+        matches += page.matches
+        if page.next is not None:
+            end = f"{requests[number].type}{_BETWEEN}{page.next}"
+            break
+        number, inner = number + 1, None
+        if len(matches) >= size:
+            end = f"{requests[number].type}{_BETWEEN}" if number < len(requests) else None
+            break
+    total = None if first.total == "none" else await _total(api, caller, requests)
+    return Page(matches, [], total, end)
+
+
+async def _total(api: Api, caller: Caller, requests: Sequence[SearchRequest]) -> int:
+    pages = [
+        await api.gate.search(caller, replace(each, total="accurate"), count=0) for each in requests
+    ]
+    return sum(page.total or 0 for page in pages)
+
+
+def _place(requests: Sequence[SearchRequest], cursors: Sequence[str]) -> tuple[int, str | None]:
+    """Where a page begins: the number of the request, and the cursor within it."""
+    if not cursors:
+        return 0, None
+    type_, between, inner = cursors[0].partition(_BETWEEN)
+    for number, request in enumerate(requests):
+        if between and request.type == type_:
+            return number, inner or None
+    raise SearchError(
+        [Issue("error", "invalid", "", "the page cursor does not belong to this search")]
+    )

@@ -1,0 +1,140 @@
+"""The state of the database at one past moment, walked in batches, however long it takes.
+
+A row number belongs to a resource for good, whatever is written to it. So a walk by row numbers
+meets every resource once, and each step looks up which version stood at the moment: the current
+one, or a superseded one of `history`. No transaction has to stay open, and a walk can go on at
+any place in another process.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Final
+
+from pater.store.database import Database, Record
+
+_FIRST: Final = datetime(1, 1, 2, tzinfo=UTC)
+_CLOCK_TO_XID: Final = 0.25
+"""Seconds that may lie between a writer's look at the clock and its transaction's number."""
+
+LARGE: Final = 128 * 1024
+"""Bytes of a packed body from which it is not read with the others but by `large`."""
+_COLUMNS = (
+    "v.type, v.person, v.id, v.version, v.deleted, v.dict,"
+    f" case when octet_length(v.body) < {LARGE} then v.body end as body"
+)
+# $1 moment, $2 since, $3 types of everybody, $4 types of nobody only, $5 lowest person,
+# $6 with deletions
+_KEPT = """
+ v.updated > $2
+ and (v.type = any($3::smallint[]) or (v.type = any($4::smallint[]) and v.person = 0))
+ and v.person >= $5 and (not v.deleted or $6)
+"""
+_THEN = f"""
+select {_COLUMNS}, r.rid from resource r
+cross join lateral (
+  select h.* from history h where h.type = r.type and h.id = r.id and h.updated <= $1
+  order by h.version desc limit 1) v
+where r.updated > $1 and (r.type = any($3::smallint[]) or r.type = any($4::smallint[]))
+ and {_KEPT}
+"""  # noqa: S608 constants
+_BY_ROWS = f"""
+select {_COLUMNS}, v.rid from resource v where v.rid > $7 and v.rid <= $8 and v.updated <= $1
+ and {_KEPT}
+union all ({_THEN} and r.rid > $7 and r.rid <= $8)
+"""  # noqa: S608 constants
+# Two parts for the two partial indexes of a person's current rows and deletions. `+ 0` keeps the
+# planner from walking the index of row numbers in search of these few persons.
+_BY_PERSONS = f"""
+select * from (
+  select {_COLUMNS}, v.rid from resource v where v.person = any($7::bigint[]) and not v.deleted
+   and v.updated <= $1 and {_KEPT}
+  union all
+  select {_COLUMNS}, v.rid from resource v where v.person = any($7::bigint[]) and v.deleted
+   and v.updated <= $1 and {_KEPT}
+  union all ({_THEN} and r.person = any($7::bigint[]) and not r.deleted)
+  union all ({_THEN} and r.person = any($7::bigint[]) and r.deleted)
+) w where w.rid + 0 > $8 order by w.rid + 0 limit $9
+"""  # noqa: S608 constants
+
+
+_LARGE = """
+select v.type, v.id, v.deleted, v.dict, v.body
+from unnest($1::smallint[], $2::text[], $3::int[]) as k(type, id, version)
+cross join lateral (
+  select r.type, r.id, r.deleted, r.dict, r.body from resource r
+  where r.type = k.type and r.id = k.id and r.version = k.version
+  union all
+  select h.type, h.id, h.deleted, h.dict, h.body from history h
+  where h.type = k.type and h.id = k.id and h.version = k.version
+  limit 1) v
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Walk:
+    """What is walked: versions of `moment` written after `since`, of all these types.
+
+    Types are numbers. Of `shared` types only what belongs to nobody. `personal`: nothing of
+    nobody. `deletions`: also tombstones.
+    """
+
+    moment: datetime
+    since: datetime | None
+    types: Sequence[int]
+    shared: Sequence[int] = ()
+    personal: bool = False
+    deletions: bool = False
+
+    def _args(self) -> tuple[object, ...]:
+        return (
+            self.moment,
+            max(self.since or _FIRST, _FIRST),
+            list(self.types),
+            list(self.shared),
+            1 if self.personal else 0,
+            self.deletions,
+        )
+
+
+async def settled(db: Database, age: float, *, patience: float = 60.0) -> None:
+    """Returns when every write that may carry a time before a moment is visible.
+
+    `age` is how many seconds ago the moment was. Raises TimeoutError when a transaction takes
+    longer than `patience` seconds.
+    """
+    await asyncio.sleep(max(0.0, _CLOCK_TO_XID - age))
+    mark = await db.fetchval("select pg_snapshot_xmax(pg_current_snapshot())::text")
+    async with asyncio.timeout(patience):
+        while True:
+            if await db.fetchval(
+                "select pg_snapshot_xmin(pg_current_snapshot()) >= $1::text::xid8", mark
+            ):
+                return
+            await asyncio.sleep(0.05)
+
+
+async def last_row(db: Database) -> int:
+    """The highest row number there is."""
+    return await db.fetchval("select max(rid) from resource") or 0
+
+
+async def large(db: Database, rows: Sequence[Record]) -> list[Record]:
+    """The same versions with their bodies; a few at a time, for they are large."""
+    keys = [[row[name] for row in rows] for name in ("type", "id", "version")]
+    return await db.fetch(_LARGE, *keys)
+
+
+async def by_rows(db: Database, walk: Walk, after: int, upto: int) -> list[Record]:
+    """All versions whose row numbers are in (after, upto], in no set order."""
+    return await db.fetch(_BY_ROWS, *walk._args(), after, upto)
+
+
+async def by_persons(
+    db: Database, walk: Walk, persons: Sequence[int], after: int, count: int
+) -> list[Record]:
+    """Up to `count` versions of some persons by row number, those after `after`."""
+    return await db.fetch(_BY_PERSONS, *walk._args(), list(persons), after, count)

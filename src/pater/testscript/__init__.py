@@ -1,0 +1,1 @@
+"""Runs FHIR TestScript resources against any server and tells what came out as a TestReport."""

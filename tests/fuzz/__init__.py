@@ -1,0 +1,1 @@
+"""Every entrance of Páteř under input that nobody would write."""

@@ -1,0 +1,114 @@
+"""Good input to start from: a few texts of our own, and examples of the specification beside us."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from functools import lru_cache
+from pathlib import Path
+from typing import Final
+
+import pater.testscript
+from tests.fuzz.targets import SUBJECT
+from tests.shared_data import FOLDER, r4_examples
+
+SCRIPTS: Final = Path(pater.testscript.__file__).with_name("scripts")
+_PATIENT: Final = (
+    b'{"resourceType":"Patient","id":"a","active":true,"name":[{"family":"Nov\xc3\xa1k","given":'
+    b'["Jan",null],"_given":[null,{"extension":[{"url":"http://e","valueCode":"x"}]}]}],'
+    b'"birthDate":"1980-02","contained":[{"resourceType":"Organization","id":"o","name":"N"}],'
+    b'"managingOrganization":{"reference":"#o"},"text":{"status":"generated","div":'
+    b'"<div xmlns=\\"http://www.w3.org/1999/xhtml\\">a &lt; b<br/></div>"}}'
+)
+_XML: Final = (
+    b'<?xml version="1.0" encoding="UTF-8"?><Patient xmlns="http://hl7.org/fhir"><id value="a"/>'
+    b'<text><status value="generated"/><div xmlns="http://www.w3.org/1999/xhtml">a &lt; b</div>'
+    b'</text><contained><Organization><id value="o"/><name value="O"/>'
+    b'</Organization></contained><name id="n">'
+    b'<family value="Nov&#225;k"/><given value="J"><extension url="http://e"><valueDecimal '
+    b'value="1.00"/></extension></given></name><birthDate value="1980-02-01"/>'
+    b'<managingOrganization><reference value="#o"/></managingOrganization></Patient>'
+)
+OWN: Final[Mapping[str, tuple[bytes, ...]]] = {
+    "json": (_PATIENT, json.dumps(SUBJECT).encode()),
+    "xml": (_XML,),
+    "search": tuple(
+        b"\x00" + text
+        for text in (
+            b"code=http://loinc.org|8867-4,x&date=ge2026-01-01&_sort=-date,_id&_count=5",
+            b"value-quantity=lt5.4|http://unitsofmeasure.org|mmol/L&_include=Observation:subject",
+            b"patient.name:exact=x&subject:Patient.identifier=a|b&_has:Provenance:target:agent=1",
+            b"code-value-quantity=8867-4$gt5&combo-code:missing=true&status:not=final",
+            b"_filter=code%20eq%20%22x%22%20and%20not(date%20gt%202020)&_text=a%20OR%20-b",
+            b"_lastUpdated=ap2026-01-01T00:00:00Z&_elements=code,status&_summary=count&_total=none",
+            b"subject:identifier=a|b&code:in=http://v&code:of-type=s|c|v&_cursor=abc&_id=a,b",
+        )
+    ),
+    "filter": (
+        b'code eq "http://loinc.org|1" and (date gt 2020-01 or not(status pr true))',
+        b'subject.name co "x" or _has:Provenance:target:agent eq 1',
+        b"value-quantity ap 5.4|http://unitsofmeasure.org|mmol/L",
+    ),
+    "fhirpath": (
+        b"Observation.component.where(code.text = 'x').value.ofType(string).matches('l.*')",
+        b"(1 | 2).select($this * 2.5 'mg').aggregate($total + $this, 0) > 4 days",
+        b"value.value ~ 72.0 and @2026-01-01T10:00 + 3 months < today() implies {}.empty()",
+        b"repeat(descendants()).trace('t').iif($this is string, length(), toString()).take(3)",
+        b"'a,b'.split(',').join('-').replaceMatches('(a)', '$1$1').encode('base64').toChars()",
+        b"(1.1).power(3).round(2).sqrt().lowBoundary(4) div 0 & 'x' in ('x'|%resource.status)",
+    ),
+    "fhirpath-patch": (
+        b"Observation.component.where(code.text='y')",
+        b'{"resourceType":"Parameters","parameter":[{"name":"operation","part":['
+        b'{"name":"type","valueCode":"move"},{"name":"path","valueString":"Observation.note"},'
+        b'{"name":"source","valueInteger":0},{"name":"destination","valueInteger":1}]}]}',
+        b'{"resourceType":"Parameters","parameter":[{"name":"operation","part":['
+        b'{"name":"type","valueCode":"add"},{"name":"path","valueString":"Observation"},'
+        b'{"name":"name","valueString":"component"},{"name":"value","part":['
+        b'{"name":"code","valueCodeableConcept":{"text":"z"}}]}]}]}',
+        b'{"resourceType":"Parameters","parameter":[{"name":"operation","part":['
+        b'{"name":"type","valueCode":"insert"},{"name":"path","valueString":"Observation.note"},'
+        b'{"name":"value","valueAnnotation":{"text":"z"}},{"name":"index","valueInteger":1}]}]}',
+    ),
+    "json-patch": (
+        b'[{"op":"add","path":"/note/-","value":{"text":"c"}},{"op":"remove","path":"/subject"},'
+        b'{"op":"move","from":"/note/0","path":"/note/1"},{"op":"test","path":"/status","value":"final"},'
+        b'{"op":"copy","from":"/code","path":"/component/0/code"}]',
+    ),
+    "ucum": (b"mmol/L", b"10*9/L{cells}", b"kg.m2.s-2", b"Cel", b"[lb_av]/[in_i]2", b"m[H2O]",
+             b"mg/(24.h)", b"dB[SPL]", b"%", b"10^-3"),
+    "scope": (b"system/*.cruds", b"patient/Observation.rs?code=http://loinc.org|8867-4",
+              b"user/Observation.r?category=a&date=ge2020 openid launch/patient",
+              b"system/Patient.read"),
+    "token": (b"eyJhbGciOiJFUzI1NiIsInR5cCI6ImF0K2p3dCJ9.eyJzdWIiOiJhIn0.AAAA",
+              b"eyJhbGciOiJub25lIn0.e30."),
+    "graphql": (b"query q($a: String = \"x\") { PatientList(name: $a, _count: 2) { id ... on "
+                b"Patient { name @flatten { family @first } } } } fragment f on Patient { id }",),
+    "import": (_PATIENT + b"\n" + json.dumps(SUBJECT).encode(),),
+    "headers": (b"application/fhir+json;fhirVersion=4.0;q=0.5, */*;q=0.1", b'W/"1", "2", *',
+                b"return=minimal; handling=lenient", b"a=1&b=%C3%A1&c", b"cs, en;q=0.8"),
+    "pattern": (b"^a.*(b|c)+$", b"[a-z]{2,5}\\d"),
+}  # fmt: skip
+
+
+@lru_cache(maxsize=1)
+def _examples() -> tuple[bytes, ...]:
+    if not (FOLDER / "r4-examples.tgz").exists():
+        return ()
+    return tuple(body for body in r4_examples().values() if len(body) < 6_000)[:400]
+
+
+@lru_cache(maxsize=32)
+def seeds(target: str) -> tuple[bytes, ...]:
+    """Good input of a target."""
+    own = OWN.get(target, ())
+    if target == "testscript":
+        return tuple(each.read_bytes() for each in sorted(SCRIPTS.glob("*.json")))
+    if target in ("json", "import"):
+        return own + tuple(json.dumps(json.loads(each)).encode() for each in _examples())
+    if target == "xml":
+        from pater.fhir import json as fhir_json
+        from pater.fhir import xml
+
+        return own + tuple(xml.dumps(fhir_json.parse(each)) for each in _examples()[::4])
+    return own

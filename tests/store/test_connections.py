@@ -1,0 +1,75 @@
+"""Lending connections: bounded, none lost, none lent in the middle of somebody else's statement."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+
+import asyncpg
+import pytest
+
+from pater.store.database import Database
+
+
+@pytest.fixture
+async def two(database: Database) -> Database:
+    return await Database.open(database.dsn, min_size=1, max_size=2)
+
+
+async def test_more_users_than_connections_all_get_their_turn(two: Database) -> None:
+    found = await asyncio.gather(*(two.fetchval("select $1::int", n) for n in range(50)))
+    assert found == list(range(50))
+    sessions = await two.fetchval(
+        "select count(*) from pg_stat_activity where pid in"
+        " (select pid from pg_stat_activity where query like '%select $1::int%')"
+    )
+    assert sessions <= 3  # ours are two; this question is of one of them
+    await two.close()
+
+
+async def test_who_is_cancelled_leaves_nothing_behind(two: Database) -> None:
+    for _ in range(3):
+        sleeping = [asyncio.create_task(two.execute("select pg_sleep(30)")) for _ in range(4)]
+        await asyncio.sleep(0.1)
+        for task in sleeping:
+            task.cancel()
+        await asyncio.gather(*sleeping, return_exceptions=True)
+        assert await asyncio.gather(*(two.fetchval("select 7") for _ in range(6))) == [7] * 6
+    await two.close()
+
+
+async def test_a_task_that_is_thrown_away_gives_its_connection_up(two: Database) -> None:
+    statement = two.execute("select pg_sleep(30)")
+    statement.send(None)  # begun, and never gone on with
+    statement.close()
+    gc.collect()
+    assert await asyncio.gather(*(two.fetchval("select 7") for _ in range(6))) == [7] * 6
+    await two.close()
+
+
+async def test_an_open_transaction_ends_with_its_user(two: Database) -> None:
+    async with two.connection() as connection:
+        await connection.execute("begin")
+        await connection.execute("create table left_open (n int)")
+    assert await two.fetchval("select to_regclass('left_open')") is None
+    await two.close()
+
+
+async def test_a_lost_connection_is_replaced(two: Database, database: Database) -> None:
+    pid = await two.fetchval("select pg_backend_pid()")
+    await database.execute("select pg_terminate_backend($1)", pid)
+    lost = (asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError, OSError)
+    with pytest.raises(lost):
+        for _ in range(100):
+            assert await two.fetchval("select pg_backend_pid()") == pid
+    assert await two.fetchval("select 7") == 7
+    await two.close()
+
+
+async def test_closing_waits_for_those_at_work_and_ends_the_rest(two: Database) -> None:
+    at_work = asyncio.create_task(two.fetchval("select 7 from pg_sleep(0.3)"))
+    await asyncio.sleep(0.05)
+    await two.close()
+    assert await at_work == 7
+    with pytest.raises(asyncpg.InterfaceError):
+        await two.fetchval("select 7")
