@@ -14,6 +14,7 @@ from unittest.mock import patch
 
 import asyncpg
 import pytest
+from hypothesis import settings
 
 from pater.app import rooms
 from pater.store import embedded
@@ -21,6 +22,12 @@ from pater.store.database import Database
 from pater.store.embedded import EmbeddedPostgres
 from pater.store.migrate import migrate
 from tests.chromium import chromium
+
+# The same examples each time: a red test says what was changed. `HYPOTHESIS_PROFILE=wide` and
+# `python -m tests.fuzz` look further.
+settings.register_profile("same", derandomize=True)
+settings.register_profile("wide", derandomize=False, max_examples=2000)
+settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "same"))
 
 __all__ = ["chromium"]
 

@@ -78,12 +78,7 @@ def test_killed_between_commit_and_delivery() -> None:
             with client(running, token) as loader:
                 for _ in range(MORE):
                     written.add(write(loader, patient))
-                present = {
-                    e["resource"]["id"]
-                    for e in loader.get(
-                        "/Observation", params={"patient": patient, "_count": "1000"}
-                    ).json()["entry"]
-                }
+                present = observations(loader, patient)
                 assert written <= present
                 end = time.monotonic() + 60
                 while {n for c in events(hooks) for n in c.numbers} != set(
@@ -94,6 +89,18 @@ def test_killed_between_commit_and_delivery() -> None:
             check(events(hooks), present)
         finally:
             running.stop()
+
+
+def observations(loader: httpx.Client, patient: str) -> set[str]:
+    """The ids of all of a patient's, over all pages."""
+    found: set[str] = set()
+    page = loader.get("/Observation", params={"patient": patient, "_count": "1000"}).json()
+    while True:
+        found |= {entry["resource"]["id"] for entry in page.get("entry", ())}
+        following = [link["url"] for link in page["link"] if link["relation"] == "next"]
+        if not following:
+            return found
+        page = loader.get(following[0]).json()
 
 
 def events(hooks: Hooks) -> list[Call]:

@@ -62,7 +62,7 @@ async def search(
     if not size and request.total == "none":
         request = replace(request, total="accurate")  # the number is all that was asked for
     page = await store_search.search(
-        ports.db, request, scope, count=size, cursor_key=ports.cursor_key
+        ports.db, request, scope, count=size, cursor_key=ports.cursor_key, now=ports.clock()
     )
     if decision.patient_bound and await _lists(ports, caller, request, naming, page):
         await _refuse(ports, caller, request, "not-bound", query)
@@ -88,7 +88,7 @@ async def _search_within(
     if not size and request.total == "none":
         request = replace(request, total="accurate")
     page = await store_search.search(
-        ports.db, request, scope, count=size, cursor_key=ports.cursor_key
+        ports.db, request, scope, count=size, cursor_key=ports.cursor_key, now=ports.clock()
     )
     await ports.record(
         [

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 from typing import Any, cast
 
@@ -10,6 +10,7 @@ from pater.fhir.definitions import RESOURCE_TYPES, search_parameters
 from pater.fhir.json import JsonError, parse
 from pater.fhir.search.index import MAIN_DATE, index_values
 from pater.fhir.search.parameters import asked_as
+from pater.fhir.search.query import Sort
 from pater.fhir.search.values import IndexValues
 from pater.store.database import Connection, Database
 from pater.store.tokens import system_code_hash
@@ -92,8 +93,8 @@ async def _step(db: Database, connection: Connection) -> int:
     return len(rows)
 
 
-def ordered_by(type_: str, param: str) -> str:
-    """The column of `code_index` that holds a sort parameter's value, "" when none does."""
-    if param == "_lastUpdated":
-        return "updated"
-    return "date" if MAIN_DATE.get(type_) == param else ""
+def ordered_by(type_: str, sort: Sequence[Sort]) -> str:
+    """The column of `code_index` whose order a search asks for, "" when it has none such."""
+    if not sort:
+        return "rid"
+    return "date" if MAIN_DATE.get(type_) == sort[0].param else ""

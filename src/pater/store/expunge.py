@@ -21,7 +21,8 @@ where h.type = k.type and h.id = k.id and h.version = k.version
 returning h.person, h.type, h.id, h.version
 """
 _GONE = """
-select type, id from resource where deleted and type <> {patient}{which} limit $1 for update skip locked
+select type, id from resource where deleted and type <> {patient}{which}
+limit $1 for update skip locked
 """
 _VERSIONS_OF = """
 select h.type, h.id, h.version from unnest($2::smallint[], $3::text[]) as k(type, id)

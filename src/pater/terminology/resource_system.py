@@ -28,8 +28,8 @@ Json = Mapping[str, Any]
 
 def standards_status(holder: Json) -> str:
     """The standards status that an extension gives, "" when none does."""
-    for extension in holder.get("extension", ()):
-        if isinstance(extension, dict) and extension.get("url") == STANDARDS_STATUS:
+    for extension in dicts(holder, "extension"):
+        if extension.get("url") == STANDARDS_STATUS:
             return str(extension.get("valueCode", ""))
     return ""
 
@@ -60,15 +60,15 @@ def info_of(resource: Json, supplements: Sequence[Json] = ()) -> SystemInfo:
     )
 
 
-def text(holder: Json, name: str) -> str:
-    """A string element, "" when it is absent or no string."""
-    value = holder.get(name)
+def text(holder: object, name: str) -> str:
+    """A string element, "" when it is absent or no string, or when the holder is no object."""
+    value = holder.get(name) if isinstance(holder, Mapping) else None
     return value if isinstance(value, str) else ""
 
 
-def dicts(holder: Json, name: str) -> list[dict[str, Any]]:
+def dicts(holder: object, name: str) -> list[dict[str, Any]]:
     """The objects of a repeating element; what is no object is left out."""
-    value = holder.get(name)
+    value = holder.get(name) if isinstance(holder, Mapping) else None
     return [each for each in value if isinstance(each, dict)] if isinstance(value, list) else []
 
 

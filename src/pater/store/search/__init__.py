@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from contextlib import AbstractAsyncContextManager, nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from datetime import datetime
 
 from pater.fhir.search.query import Condition, SearchRequest
 from pater.store.database import Database, Record
@@ -14,7 +15,7 @@ from pater.store.search.cursor import Position, seal, unseal
 from pater.store.search.errors import too_costly
 from pater.store.search.include import INCLUDE_LIMIT, included
 from pater.store.search.joined import Joined, joined
-from pater.store.search.order import NEWEST_FIRST, Order, orders
+from pater.store.search.order import Order, orders
 from pater.store.search.recheck import Recheck, is_cut
 from pater.store.search.rows import Reader, open_reader
 from pater.store.search.sort import SORT_LIMIT, Placed, in_order, placed, sorts_by_body
@@ -23,7 +24,7 @@ from pater.store.search.tree import filter_sql
 from pater.store.search.where import ROW, Scope, Where, build_where
 from pater.store.text_index import make_current
 
-__all__ = ["NEWEST_FIRST", "Page", "Scope", "persons", "search"]
+__all__ = ["Page", "Scope", "persons", "search"]
 
 ESTIMATE_LIMIT = 10_000
 """`_total=estimate` counts this far and gives no total beyond."""
@@ -48,13 +49,20 @@ class Page:
 
 
 async def search(
-    db: Database, request: SearchRequest, scope: Scope, *, count: int, cursor_key: bytes
+    db: Database,
+    request: SearchRequest,
+    scope: Scope,
+    *,
+    count: int,
+    cursor_key: bytes,
+    now: datetime | None = None,
 ) -> Page:
     """One page of up to `count` matches (0 = the total only), as FHIR R4 "Search" defines them.
 
     Matches, total and includes agree with each other: they are read by one statement or from one
     snapshot, and only from persons of the scope. `next` is a sealed cursor, to be given back as
-    `request.cursor` of the same request. Raises SearchError: a cursor that is not of this search,
+    `request.cursor` of the same request; with `now` given, what is created after the first page is
+    on none of the following. Raises SearchError: a cursor that is not of this search,
     what the index cannot answer, what would need more rows than one request may read.
     """
     after = None if request.cursor is None else unseal(request.cursor, request, cursor_key)
@@ -67,6 +75,8 @@ async def search(
         found = await _search(db, request, scope, count, after, believing=False)
     assert found is not None  # nothing was believed
     matches, more, total, end = found
+    if end is not None:
+        end = replace(end, began=now if after is None else after.began)
     return Page(matches, more, total, None if end is None else seal(end, request, cursor_key))
 
 
@@ -93,7 +103,8 @@ async def _search(
         where = await build_where(reader, scope, request.type, request.conditions, args, "r")
         if request.filter is not None and not where.empty:
             where.clauses.append(await filter_sql(reader, scope, request, args, "r"))
-        run = _Run(reader, request, where, args, scope, along)
+        began = None if after is None else after.began
+        run = _Run(reader, request, where, args, scope, along, began)
         if where.empty:
             if reader.believed:
                 return None
@@ -157,6 +168,7 @@ class _Run:
         args: Args,
         scope: Scope,
         along: Joined | None,
+        began: datetime | None,
     ) -> None:
         self._reader = reader
         self._joined = along
@@ -164,7 +176,9 @@ class _Run:
         self._request = request
         self._where = where.text(request.type, args, "r")
         self._args = args
-        self._recheck = Recheck(request.conditions, request.type, scope.narrow, request.filter)
+        self._recheck = Recheck(
+            request.conditions, request.type, scope.narrow, request.filter, began=began
+        )
         by_id = _by_id(request.conditions)
         self._bound = where.persons is not None or where.exact or by_id
         # Where a search begins is then plain: no value of it would make another plan better.

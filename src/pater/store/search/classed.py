@@ -48,7 +48,9 @@ async def classed_search(
     if plan is None:
         return None
     reader = Reader(db)
-    recheck = Recheck(request.conditions, request.type)
+    recheck = Recheck(
+        request.conditions, request.type, began=None if after is None else after.began
+    )
     hits: list[Stored] = []
     ends: list[tuple[Record, Order, int]] = []  # where each hit stands
     total: int | None = None
@@ -86,8 +88,7 @@ def _plan(request: SearchRequest, scope: Scope) -> _Plan | None:
     type_ = request.type
     if type_ in scope.exclude_types or any(map(is_cut, request.conditions)):
         return None
-    by = request.sort[0].param if request.sort else "_lastUpdated"
-    if not ordered_by(type_, by):
+    if not ordered_by(type_, request.sort):
         return None
     if type_ == _PATIENT:
         return _plan_of_patients(request, scope)
@@ -190,13 +191,14 @@ def _sql(
             columns += f", (select count(*) from {joined} where {' and '.join(tests)}) as total"  # noqa: S608
         return f"select {columns} from {joined} where {' and '.join([*tests, *page])}{ending}"  # noqa: S608
     # Nothing of the resource decides: only those of the page are looked at.
-    at = ordered_by(request.type, request.sort[0].param if request.sort else "_lastUpdated")
-    found = f"select c.rid, c.{at} from code_index c where "  # noqa: S608 constants
+    at = ordered_by(request.type, request.sort)
+    ordering = "c.rid" if at == "rid" else f"c.rid, c.{at}"
+    found = f"select {ordering} from code_index c where "  # noqa: S608 constants
     first = ""
     if request.total == "accurate" and plan.others:
         first = f"with found as materialized ({found}{' and '.join(tests)}) "
         columns += ", (select count(*) from found) as total"
-        found, tests = f"select c.rid, c.{at} from found c where ", []  # noqa: S608 constants
+        found, tests = f"select {ordering} from found c where ", []  # noqa: S608 constants
     elif request.total == "accurate":
         columns += f", (select count(*) from code_index c where {tests[0]}) as total"  # noqa: S608
     some = f"{found}{' and '.join([*tests, *page]) or 'true'}{ending}"

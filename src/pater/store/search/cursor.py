@@ -23,11 +23,15 @@ SortValue = str | float | datetime | None
 
 @dataclass(frozen=True, slots=True)
 class Position:
-    """The last row of a page: `phase` 0 = rows with the first sort key, 1 = rows without it."""
+    """The last row of a page: `phase` 0 = rows with the first sort key, 1 = rows without it.
+
+    `began` is when the first page was read.
+    """
 
     phase: int
     values: tuple[SortValue, ...]
     rid: int
+    began: datetime | None = None
 
 
 def digest(request: SearchRequest) -> bytes:
@@ -42,7 +46,8 @@ def seal(position: Position, request: SearchRequest, key: bytes) -> str:
     Sealed (AES-SIV, RFC 5297) and not only signed: a sort key may be a name or a date of birth,
     and a cursor stands in the address of the next page. Deterministic: equal pages, equal links.
     """
-    plain = orjson.dumps([position.phase, position.rid, [_out(v) for v in position.values]])
+    plain = orjson.dumps([position.phase, position.rid, [_out(v) for v in position.values],
+                          _out(position.began)])  # fmt: skip
     sealed = _cipher(key).encrypt(plain, [digest(request)])
     return base64.urlsafe_b64encode(sealed).rstrip(b"=").decode()
 
@@ -53,12 +58,13 @@ def unseal(text: str, request: SearchRequest, key: bytes) -> Position:
         sealed = base64.b64decode(
             text.encode("ascii") + b"=" * (-len(text) % 4), altchars=b"-_", validate=True
         )
-        phase, rid, values = orjson.loads(_cipher(key).decrypt(sealed, [digest(request)]))
+        phase, rid, values, *more = orjson.loads(_cipher(key).decrypt(sealed, [digest(request)]))
     except (InvalidTag, ValueError, binascii.Error) as error:
         raise SearchError(
             [Issue("error", "invalid", "", "the page cursor does not belong to this search")]
         ) from error
-    return Position(phase, tuple(_in(value) for value in values), rid)
+    began = _in(more[0]) if more else None
+    return Position(phase, tuple(_in(value) for value in values), rid, began)  # type: ignore[arg-type]  # sealed by ourselves
 
 
 @lru_cache(maxsize=8)

@@ -18,8 +18,6 @@ from pater.store.search.cursor import Position
 from pater.store.search.errors import not_supported
 from pater.store.search.sql import Args, side_params
 
-NEWEST_FIRST = (Sort("_lastUpdated", descending=True),)
-"""The order of a search that asks for none."""
 _TABLES = {"string": "string_index", "date": "date_index", "number": "number_index",
            "quantity": "number_index"}  # fmt: skip
 _CASTS = {"string": "text", "date": "timestamptz", "number": "double precision",
@@ -88,13 +86,16 @@ def orders(
     bound: a person or a few ids bound the search, so that one phase and a sort in memory do.
     Raises SearchError for a parameter that cannot be sorted by.
     """
-    wanted = sort or NEWEST_FIRST
-    first = wanted[0]
+    if not sort:
+        # The newest rows first. An update leaves a resource at its place, so that nobody who is
+        # turning pages meanwhile misses it or gets it twice.
+        return None if phase else Order((), rid_descending=True)
+    first = sort[0]
     kind = _kind(type_, first)
     split = not bound and kind in ("main", *_TABLES)
     if phase > int(split):
         return None
-    rest = [_key(type_, s, args, row, n) for n, s in enumerate(wanted) if n or not split]
+    rest = [_key(type_, s, args, row, n) for n, s in enumerate(sort) if n or not split]
     if not split:
         ties = first.descending if kind == "updated" else False
         return Order(tuple(rest), ties)

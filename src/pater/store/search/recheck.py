@@ -9,6 +9,7 @@ texts longer than the cut are always compared with the body.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import datetime
 
 from pater.fhir.json import parse
 from pater.fhir.search.index import index_values, normalise
@@ -39,7 +40,10 @@ class Recheck:
         type: str = "",
         narrow: Narrowing | None = None,
         filter: Node | None = None,
+        *,
+        began: datetime | None = None,
     ) -> None:
+        self._began = began  # when the first page was read
         self._narrow = narrow
         self._filter = filter
         within = () if filter is None else tuple(leaves(filter))
@@ -60,6 +64,8 @@ class Recheck:
 
     def holds(self, stored: Stored) -> bool:
         """Whether a resource that the index gave meets the conditions."""
+        if self._began is not None and stored.version == 1 and stored.updated > self._began:
+            return False
         body = stored.body
         if self._narrow is not None and not self._narrow.holds_body(stored.type, body):
             return False

@@ -146,8 +146,8 @@ def _position(text: str) -> tuple[datetime, int] | None:
     at, _, seq = text.partition("~")
     try:
         moment, number = datetime.fromisoformat(at.replace(" ", "+")), int(seq)
-    except ValueError as error:
+        if moment.tzinfo is None or not 0 <= number < 2**63:
+            raise HTTPException(400)
+        return moment.astimezone(UTC), number
+    except (ValueError, OverflowError) as error:
         raise HTTPException(400) from error
-    if moment.tzinfo is None or not 0 <= number < 2**63:
-        raise HTTPException(400)
-    return moment, number
