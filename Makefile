@@ -8,7 +8,7 @@ help:
 	@echo 'make demo    sets everything up and serves a demonstration at http://127.0.0.1:8080'
 	@echo 'make test    sets everything up, checks the code and runs every test'
 	@echo 'make check   lint, types and import rules only'
-	@echo 'make bench   measures the hot paths beside their floors'
+	@echo 'make bench   measures the hot paths beside their floors (about 5 minutes)'
 	@echo 'make clean   removes what was built (never the data in .pater)'
 
 demo:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import signal
 import sys
 from pathlib import Path
 from typing import Any
@@ -11,15 +12,19 @@ import orjson
 
 from bench import size
 from bench.bulk import Bulk, bulk, told
+from bench.child import ServerError
 from bench.consistency import check
 from bench.consistency import told as consistency
-from bench.measure import BenchError, Options, run
+from bench.measure import BenchError, Options
 from bench.peer import peer
 from bench.profiling import WORKLOADS, profile
 from bench.report import report
-from bench.server import ServerError
+from bench.section import Api
+from bench.suite import Suite, suite
 from bench.terminology import Terminology, terminology
 from bench.terminology import told as terminology_told
+from bench.transparency import Following, transparency
+from bench.transparency import told as transparency_told
 from bench.validation import told as validation_told
 from bench.validation import validation
 
@@ -28,9 +33,13 @@ _RESULTS = Path(__file__).resolve().parent / "results"
 
 def _options() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
+    parser.add_argument("--only", default="", metavar="REGEX", help="only what is called like this")
     parser.add_argument("--seconds", type=float, default=12, help="of sending documents")
-    parser.add_argument("--read-seconds", type=float, default=3, help="of one round of reads")
+    parser.add_argument("--read-seconds", type=float, default=2, help="of one round of reads")
     parser.add_argument("--rounds", type=int, default=3, help="rounds of reads")
+    parser.add_argument("--api-seconds", type=float, default=1.5, help="of a workload of the API")
+    parser.add_argument("--patients", type=int, default=160, help="a hundred resources each")
+    parser.add_argument("--bulk", type=int, default=20_000, help="resources imported, exported")
     parser.add_argument("--documents", type=int, default=1280, help="at most so many of each kind")
     parser.add_argument("--connections", type=int, default=8)
     parser.add_argument("--out", type=Path, default=_RESULTS / "latest.json")
@@ -50,6 +59,9 @@ def _options() -> argparse.ArgumentParser:
     commands.add_parser("validation", help="base R4, invariants and profiles beside jsonschema-rs")
     five = commands.add_parser("terminology", help="a code system of 350,000 concepts")
     five.add_argument("--concepts", type=int, default=350_000)
+    six = commands.add_parser("transparency", help="the log of the journal, and what it costs")
+    six.add_argument("--entries", type=int, default=20_000)
+    six.add_argument("--log-rounds", type=int, default=5)
     four = commands.add_parser("consistency", help="clients, kills, and a checker of histories")
     four.add_argument("--minutes", type=float, default=10)
     four.add_argument("--seed", type=int, default=1)
@@ -71,6 +83,7 @@ def _keep(result: dict[str, Any], path: Path) -> None:
 def main() -> int:
     """Runs what was asked for; 1 when the server did not come up or answered wrongly."""
     asked = _options().parse_args()
+    signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))  # servers end with us
     try:
         if asked.command == "profile":
             print(profile(asked.workload, asked.profile_seconds, asked.lines))
@@ -95,6 +108,11 @@ def main() -> int:
             _keep(found, _RESULTS / "latest-terminology.json")
             print(terminology_told(found))
             return 0
+        if asked.command == "transparency":
+            found = transparency(Following(asked.entries, asked.log_rounds))
+            _keep(found, _RESULTS / "latest-transparency.json")
+            print(transparency_told(found))
+            return 0
         if asked.command == "consistency":
             verdict = check(asked.minutes, asked.seed)
             print(consistency(verdict))
@@ -108,13 +126,18 @@ def main() -> int:
                 hapi=asked.hapi,
                 workers=asked.workers,
             )
-        result = run(
-            Options(
-                seconds=asked.seconds,
-                read_seconds=asked.read_seconds,
-                rounds=asked.rounds,
-                documents=asked.documents,
-                connections=asked.connections,
+        result = suite(
+            Suite(
+                Options(
+                    seconds=asked.seconds,
+                    read_seconds=asked.read_seconds,
+                    rounds=asked.rounds,
+                    documents=asked.documents,
+                    connections=asked.connections,
+                ),
+                Api(patients=asked.patients, seconds=asked.api_seconds),
+                asked.bulk,
+                asked.only,
             )
         )
     except (BenchError, ServerError) as error:

@@ -18,13 +18,13 @@ from typing import Final
 
 import asyncpg
 
+from bench.commits import floor_database
 from bench.machine import tree_time
 from pater.fhir.definitions import RESOURCE_TYPES, TYPE_NUMBER
 from pater.store.database import Database
 
 _HEADER: Final = b"PGCOPY\n\xff\r\n\x00" + struct.pack("!ii", 0, 0)
 _TRAILER: Final = struct.pack("!h", -1)
-_FLOOR: Final = "bench_floor"
 
 Row = tuple[bytes, bytes]  # address, JSON
 
@@ -55,26 +55,32 @@ class Copied:
     documents_at_once: float
     documents_each: float
     cpu_at_once_ms: float  # of client and database, a document
+    cpu_each_ms: float
 
 
-async def made(dsn: str, after: datetime) -> Made:
-    """The resources written after `after`, grouped by the document they came from."""
+async def made(dsn: str, after: datetime, *, by_person: bool = False) -> Made:
+    """The resources written after `after`, grouped by the document they came from.
+
+    With `by_person` those that belong to somebody, grouped by whom they belong to.
+    """
     db = await Database.open(dsn, min_size=1, max_size=1)
     try:
         rows = await db.fetch(
-            "select updated, type, id, dict, body from resource where updated > $1"
-            " order by updated, rid",
+            "select updated, person, type, id, dict, body from resource where updated > $1"
+            + (" and person > 0 order by person, rid" if by_person else " order by updated, rid"),
             after,
         )
         await db.bodies.ensure(db, {row["dict"] for row in rows})
         documents: list[list[Row]] = []
-        bundles = 0
+        bundles, last = 0, None
         for row in rows:
             # The rows of documents written at once may interleave: near enough for a floor.
             bundle = row["type"] == TYPE_NUMBER["Bundle"]
             bundles += bundle
-            if not documents or (bundle and bundles > 1):
+            other = row["person"] != last if by_person else bundle and bundles > 1
+            if not documents or other:
                 documents.append([])
+            last = row["person"]
             address = f"{RESOURCE_TYPES[row['type']]}/{row['id']}".encode()
             documents[-1].append((address, db.bodies.decompress(row["dict"], row["body"])))
         return Made(documents, max((row["updated"] for row in rows), default=after))
@@ -94,32 +100,27 @@ async def copy_floor(
     dsn: str, found: Made, server: int, *, rounds: int = 3, connections: int = 8
 ) -> Copied:
     """Medians of some rounds, each into a fresh table, committed as durably as the product does."""
-    admin = await asyncpg.connect(dsn)
-    await admin.execute(f"create database {_FLOOR}")
-    try:
-        pool = await asyncpg.create_pool(
-            dsn.replace("/pater?", f"/{_FLOOR}?"), min_size=connections, max_size=connections
-        )
-        try:
-            whole = encode(row for document in found.documents for row in document)
-            each = [encode(document) for document in found.documents]
-            at_once, apart, used = [], [], []
-            for _ in range(rounds):
-                before = time.process_time() + tree_time(server).database
-                at_once.append(await _timed(pool, [whole]))
-                used.append(time.process_time() + tree_time(server).database - before)
-                apart.append(await _timed(pool, each))
-        finally:
-            await pool.close()
-    finally:
-        await admin.execute(f"drop database if exists {_FLOOR} with (force)")
-        await admin.close()
+    async with (
+        floor_database(dsn) as address,
+        asyncpg.create_pool(address, min_size=connections, max_size=connections) as pool,
+    ):
+        whole = encode(row for document in found.documents for row in document)
+        each = [encode(document) for document in found.documents]
+        at_once, apart, used, used_apart = [], [], [], []
+        for _ in range(rounds):
+            before = time.process_time() + tree_time(server).database
+            at_once.append(await _timed(pool, [whole]))
+            middle = time.process_time() + tree_time(server).database
+            apart.append(await _timed(pool, each))
+            used.append(middle - before)
+            used_apart.append(time.process_time() + tree_time(server).database - middle)
     count = len(found.documents)
     return Copied(
         found.rows / median(at_once),
         count / median(at_once),
         count / median(apart),
         median(used) * 1000 / count,
+        median(used_apart) * 1000 / count,
     )
 
 

@@ -2,18 +2,13 @@
 
 from __future__ import annotations
 
-import shutil
 import signal
 import subprocess
-import tempfile
 import time
 from pathlib import Path
-from types import TracebackType
 from typing import Any, Final
-from urllib.error import URLError
-from urllib.request import urlopen
 
-from bench.server import ServerError, free_port
+from bench.child import Child, ServerError, free_port
 from pater.store.embedded import server_settings
 from pater.store.embedded_host import binaries, server_user
 
@@ -22,17 +17,14 @@ _HEAP: Final = "4g"
 _START_SECONDS: Final = 600
 
 
-class Hapi:
+class Hapi(Child):
     """`java -jar WAR` (hapi-fhir-jpaserver-starter, made with `mvn -Pboot package
     spring-boot:repackage`) for the length of a `with` block; its database listens on loopback.
     """
 
     def __init__(self, war: Path) -> None:
+        super().__init__("hapi")
         self._war = war.resolve()
-        self.folder = Path(tempfile.mkdtemp(prefix="hapi-bench-"))
-        self.folder.chmod(0o755)
-        self.port = free_port()
-        self._log = self.folder / "log"
         self._user = server_user()
         self._running: list[subprocess.Popen[bytes]] = []
 
@@ -46,21 +38,8 @@ class Hapi:
             "notes": f"{self._war.name}, heap {_HEAP}, PostgreSQL of the same wheel and settings",
         }
 
-    def __enter__(self) -> Hapi:
-        try:
-            self._start_java(self._start_database())
-        except BaseException:
-            self._stop()
-            raise
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self._stop()
+    def _start(self) -> None:
+        self._start_java(self._start_database())
 
     def _start_database(self) -> int:
         program = binaries(self._user, self.folder / "server").folder
@@ -99,15 +78,7 @@ class Hapi:
         }
         flags = [f"--{name}={value}" for name, value in settings.items()]
         java = self._spawn(["java", f"-Xmx{_HEAP}", "-jar", self._war, *flags], as_server=False)
-        end = time.monotonic() + _START_SECONDS
-        while time.monotonic() < end and java.poll() is None:
-            try:
-                with urlopen(f"http://127.0.0.1:{self.port}/fhir/metadata", timeout=30) as answer:
-                    if answer.status == 200:
-                        return
-            except (URLError, OSError):
-                time.sleep(1)
-        raise ServerError(self.said())
+        self._answers(java, "/fhir/metadata", _START_SECONDS)
 
     def _do(self, *command: Any) -> None:
         done = subprocess.run(
@@ -135,7 +106,7 @@ class Hapi:
         self._running.append(process)
         return process
 
-    def _stop(self) -> None:
+    def _end(self) -> None:
         for process in reversed(self._running):
             if process.poll() is None:
                 process.send_signal(signal.SIGINT)
@@ -144,12 +115,7 @@ class Hapi:
                 except subprocess.TimeoutExpired:
                     process.kill()
                     process.wait(10)
-        shutil.rmtree(self.folder, ignore_errors=True)
 
     @staticmethod
     def _lines(path: Path) -> list[str]:
         return path.read_text("utf-8", "replace").splitlines() if path.exists() else []
-
-    def said(self) -> str:
-        """The end of what it printed."""
-        return self._log.read_text("utf-8", "replace")[-4000:] if self._log.exists() else ""

@@ -11,6 +11,7 @@ import asyncio
 import gc
 import os
 import pickle
+import re
 import resource
 import subprocess
 import sys
@@ -29,6 +30,7 @@ from bench.machine import busy_time, tree_time
 
 _PATIENCE = 60.0  # seconds that the last answers may take
 _MOST_FAILURES = 200
+_NEXT = re.compile(rb'"relation":"next","url":"https?://[^/"]+([^"]+)"')
 _ROOT = Path(__file__).resolve().parents[1]
 
 
@@ -45,6 +47,8 @@ class Job:
     good: frozenset[int] = frozenset({200})
     server: int = 0  # the process whose tree is charged
     keep_heads: bool = False
+    keep_bodies: bool = False
+    pages: int = 1  # of one operation: the following ones are at the "next" link of the last
 
 
 @dataclass(slots=True)
@@ -63,6 +67,7 @@ class Outcome:
     others: float = 0.0  # share of the machine that neither we nor the server used
     warmed: int = 0  # requests that were sent before the clock started
     heads: list[tuple[int, bytes]] = field(default_factory=list)  # of good answers, warm-up too
+    bodies: dict[int, list[bytes]] = field(default_factory=dict)  # a request's last good answer
 
 
 class _Load:
@@ -90,15 +95,20 @@ class _Load:
         self.position += 1
         return number
 
-    def came(self, number: int, response: Response, nanoseconds: int) -> None:
-        """Notes an answer."""
+    def came(
+        self, number: int, response: Response, nanoseconds: int, before: Sequence[bytes] = ()
+    ) -> None:
+        """Notes an answer; `before` are the pages that came before it."""
         outcome = self.outcome
         outcome.latencies.append(nanoseconds)
-        outcome.body_bytes += len(response.body)
+        outcome.body_bytes += sum(map(len, before), len(response.body))
         if response.status not in self.job.good:
             self.failed(str(response.status), response.body[:500].decode("utf-8", "replace"))
-        elif self.job.keep_heads:
+            return
+        if self.job.keep_heads:
             outcome.heads.append((number, response.head))
+        if self.job.keep_bodies:
+            outcome.bodies[number] = [*before, response.body]
 
     def failed(self, kind: str, text: str) -> None:
         """Notes a failure."""
@@ -122,6 +132,7 @@ class _Connection(asyncio.Protocol):
         self._transport: Any = None
         self._number: int | None = None
         self._started = 0
+        self._pages: list[bytes] = []
         self.open = False
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -149,12 +160,21 @@ class _Connection(asyncio.Protocol):
             self._answered(response)
 
     def _answered(self, response: Response) -> None:
-        number, self._number = self._number, None
+        number = self._number
         if number is None:
             self._load.failed("protocol", "an answer that nobody asked for")
             self._transport.abort()
             return
-        self._load.came(number, response, time.perf_counter_ns() - self._started)
+        job = self._load.job
+        if len(self._pages) + 1 < job.pages and response.status in job.good:
+            following = _following(job.requests[number], response.body)
+            if following is not None:
+                self._pages.append(response.body)
+                self._transport.write(following)
+                return
+        self._number = None
+        pages, self._pages = self._pages, []
+        self._load.came(number, response, time.perf_counter_ns() - self._started, pages)
         if response.keep_alive:
             self.go()
         else:
@@ -178,6 +198,15 @@ class _Connection(asyncio.Protocol):
         """Ends the connection."""
         self.open = False
         self._transport.close()
+
+
+def _following(request: bytes, body: bytes) -> bytes | None:
+    """The request for the page after this one, or None when it is the last."""
+    found = _NEXT.search(body)
+    if found is None:
+        return None
+    method, _, rest = request.split(b" ", 2)
+    return b" ".join((method, found[1], rest))
 
 
 def _reconnect(load: _Load, place: int) -> None:
@@ -226,7 +255,10 @@ async def send(job: Job) -> Outcome:
     await _phase(load, job.warmup)
     warm = load.outcome
     load.outcome = outcome = Outcome(
-        warmed=len(warm.latencies), heads=warm.heads, first_error=warm.first_error
+        warmed=len(warm.latencies),
+        heads=warm.heads,
+        bodies=warm.bodies,
+        first_error=warm.first_error,
     )
     failed = load.errors.copy()
     load.errors.clear()
@@ -272,4 +304,6 @@ def run(job: Job) -> Outcome:
 def main() -> None:
     """The process: a job on standard input, its outcome on standard output."""
     job = pickle.loads(sys.stdin.buffer.read())
-    sys.stdout.buffer.write(pickle.dumps(uvloop.run(send(job))))
+    outcome = pickle.dumps(uvloop.run(send(job)))
+    with open(sys.stdout.fileno(), "wb", closefd=False) as out:  # writes all, also if unbuffered
+        out.write(outcome)

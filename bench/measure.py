@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from statistics import median
-from typing import Any
+from typing import Any, Final
 from urllib.request import Request, urlopen
 
 import orjson
@@ -18,13 +18,14 @@ from bench.copying import copy_floor, made
 from bench.documents import BLOCK, Subject, about_twice
 from bench.http import encode
 from bench.load import Job, Outcome
-from bench.machine import describe, flush_latency
 from bench.server import Server
 from bench.static_app import static_server
 from bench.table import percentile
 from bench.workloads import FHIR_JSON, READS, Sender, document_requests, read_requests
 
 Result = dict[str, Any]
+Wanted = Callable[[str], bool]
+DOCUMENTS: Final = ("documents", "documents-pdf")
 
 
 class BenchError(Exception):
@@ -80,25 +81,32 @@ def middle(rounds: Sequence[Mapping[str, Any]]) -> Result:
     return out
 
 
-def run(options: Options) -> Result:
-    """Measures everything on a fresh server and ends it. Raises BenchError, ServerError."""
+def run(options: Options, wanted: Wanted) -> Result:
+    """Documents and reads of them, those wanted by name, on a server of their own.
+
+    Reads need documents: then both kinds are sent. Raises BenchError, ServerError.
+    """
+    reads = [name for name in READS if wanted(name)]
+    sent = [name for name in DOCUMENTS if wanted(name) or reads]
+    result: Result = {}
+    if not sent:
+        return result
     with Server() as server:
-        result: Result = {
-            "machine": describe(),
-            "options": {name: getattr(options, name) for name in Options.__slots__},
-        }
-        result["disk"] = flush_latency(server.folder)
         say("▸ documents")
         last, numbers = datetime.fromtimestamp(0, UTC), []
         sender = Sender.of(server, "hospital-a")
-        for name, with_original in (("documents", False), ("documents-pdf", True)):
-            result[name], last, sent = _documents(server, sender, options, last, with_original)
-            numbers += sent
+        for name in sent:
+            result[name], last, accepted = _documents(
+                server, sender, options, last, name == "documents-pdf"
+            )
+            numbers += accepted
+        if not reads:
+            return result
         subjects = about_twice(numbers)
-        say("▸ reads and searches, each beside its floor")
+        say("▸ reads of documents, each beside its floor")
         reader = Sender.of(server, "hospital-b")
         with static_server() as (port, pid):
-            for name in READS:
+            for name in reads:
                 result[name] = _reads(server, reader, options, name, subjects, port, pid)
     return result
 
@@ -124,7 +132,7 @@ def _documents(
             keep_heads=True,
         )
     )
-    _require(outcome)
+    require(outcome)
     _same_bytes(server, outcome, requests)
     found = asyncio.run(made(server.dsn, last))
     sent = outcome.done + outcome.warmed
@@ -155,7 +163,8 @@ def _body_size(request: bytes) -> int:
     return len(request) - request.index(b"\r\n\r\n") - 4
 
 
-def _require(outcome: Outcome) -> None:
+def require(outcome: Outcome) -> None:
+    """Raises BenchError when an answer was not good, or none came."""
     if outcome.errors or not outcome.done:
         raise BenchError(f"wrong answers: {outcome.errors} {outcome.first_error}")
 
@@ -197,7 +206,7 @@ def _reads(
         floor = load.run(_read_job(options, port, static, pid))
         outcome = load.run(_read_job(options, server.port, requests, server.pid))
         for one in (floor, outcome):
-            _require(one)
+            require(one)
         floors.append(figures(floor))
         ours.append(figures(outcome))
     out, floor_out = middle(ours), middle(floors)

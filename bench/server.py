@@ -3,49 +3,30 @@
 from __future__ import annotations
 
 import os
-import shutil
 import signal
-import socket
 import subprocess
 import sys
-import tempfile
-import time
 from pathlib import Path
-from types import TracebackType
-from urllib.error import URLError
-from urllib.request import urlopen
 
+import asyncpg
+
+from bench.child import Child, ServerError
 from bench.machine import descendants
 
 _PATER = str(Path(sys.executable).with_name("pater"))
 
 
-class ServerError(Exception):
-    """The server did not come up; the text is what it said."""
-
-
-def free_port() -> int:
-    """A port that nobody uses now."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
-class Server:
+class Server(Child):
     """`pater demo --empty` as a child process, for the length of a `with` block."""
 
     def __init__(self, *, workers: int = 1) -> None:
-        # The database runs as another user when we are root: it must be able to enter.
-        self.folder = Path(tempfile.mkdtemp(prefix="pater-bench-"))
-        self.folder.chmod(0o755)
-        self.port = free_port()
+        super().__init__("pater")
         self.environment = {
             **os.environ,
             "PATER_DATA": str(self.folder / "data"),
             "PATER_PORT": str(self.port),
             "PATER_WORKERS": str(workers),
         }
-        self._log = self.folder / "log"
         self._process: subprocess.Popen[bytes] | None = None
 
     @property
@@ -59,22 +40,6 @@ class Server:
         """The address of the server's database."""
         return (self.folder / "data" / "running").read_text("utf-8").strip()
 
-    def __enter__(self) -> Server:
-        try:
-            self._start()
-        except BaseException:
-            self._stop()
-            raise
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self._stop()
-
     def _start(self) -> None:
         with self._log.open("ab") as log:
             self._process = subprocess.Popen(
@@ -85,17 +50,9 @@ class Server:
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
             )
-        end = time.monotonic() + 120
-        while time.monotonic() < end and self._process.poll() is None:
-            try:
-                with urlopen(f"http://127.0.0.1:{self.port}/health/ready", timeout=2) as answer:
-                    if answer.status == 200:
-                        return
-            except (URLError, OSError):
-                time.sleep(0.1)
-        raise ServerError(self.said())
+        self._answers(self._process, "/health/ready", 120)
 
-    def _stop(self) -> None:
+    def _end(self) -> None:
         if self._process is not None and self._process.poll() is None:
             left = descendants(self._process.pid)
             self._process.send_signal(signal.SIGINT)
@@ -109,11 +66,14 @@ class Server:
                     except ProcessLookupError:
                         continue
                 self._process.wait(10)
-        shutil.rmtree(self.folder, ignore_errors=True)
 
-    def said(self) -> str:
-        """The end of what it printed."""
-        return self._log.read_text("utf-8", "replace")[-4000:] if self._log.exists() else ""
+    async def settle(self) -> None:
+        """Vacuum and statistics, which come by themselves some time after much was written."""
+        connection = await asyncpg.connect(self.dsn)
+        try:
+            await connection.execute("vacuum (analyze)", timeout=3600)
+        finally:
+            await connection.close()
 
     def token(self, name: str) -> str:
         """A bearer token of a demonstration client."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import shutil
 import subprocess
 import sys
@@ -9,6 +10,7 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 from random import Random
+from resource import RUSAGE_CHILDREN, getrusage
 from tempfile import TemporaryDirectory
 from typing import Any, BinaryIO, Final
 
@@ -16,19 +18,22 @@ import httpx
 import zstandard
 
 from bench.bulk import Token
-from bench.machine import describe
+from bench.machine import describe, tree_time
 from bench.measure import BenchError, say
 from bench.population import PER_PATIENT, population
 from bench.server import Server
-from bench.table import percentile
+from bench.table import number, percentile, render
 
 Result = dict[str, Any]
-_BLOCK: Final = 250_000
+_BLOCK: Final = 1_000_000
 """Resources of one file: made, imported, removed, so that the disk holds little beside the rows."""
+_FIRST: Final = 20
+"""Asks of a question that are not counted."""
 _SPARE: Final = 5_000_000_000
 """Bytes of the disk below which nothing more is imported."""
 
-# `{n}` is a patient whom both sizes have, `{code}`, `{day}` and `{family}` values that many have.
+# `{n}` is a patient whom both sizes have. What is asked over everybody has as many hits as its page
+# holds at both sizes: an answer that grows with the population would be compared with another one.
 CLASSES: Final = {
     "read": "/Observation/bp-{n}-e1-o3",
     "read patient": "/Patient/bp-{n}",
@@ -45,7 +50,7 @@ CLASSES: Final = {
     "revinclude": "/Patient?_id=bp-{n}&_revinclude=Condition:subject",
     "has": "/Patient?_id=bp-{n}&_has:Condition:subject:code=I10",
     "everything": "/Patient/bp-{n}/$everything",
-    "day": "/Encounter?date={day}&_count=20",
+    "month": "/Encounter?date={month}&_count=20",
 }
 
 
@@ -66,25 +71,29 @@ def size(options: Size) -> Result:
         loaded = 0
         patients = options.small // PER_PATIENT
         for upto in (options.small, options.large):
-            begun = time.perf_counter()
-            loaded = _load(server, Path(folder), loaded, upto)
-            spent = time.perf_counter() - begun
-            say(f"{loaded} resources are there; measuring")
+            imported = _load(server, Path(folder), loaded, upto)
+            asyncio.run(server.settle())
+            say(f"{upto} resources are there; measuring")
             with httpx.Client(base_url=f"http://127.0.0.1:{server.port}/fhir", timeout=60) as http:
                 found = {
-                    name: _ask(http, token, query, patients, options.asked)
+                    name: _ask(server, http, token, query, patients, options.asked)
                     for name, query in CLASSES.items()
                 }
             result["sizes"][str(upto)] = {
-                "import_seconds": round(spent, 1),
+                "imported": imported | {"resources": upto - loaded},
                 "disk_megabytes": round(_used(server.folder) / 1e6),
                 "classes": found,
             }
+            loaded = upto
         return result
 
 
-def _load(server: Server, folder: Path, loaded: int, upto: int) -> int:
-    """Imports from `loaded` up to `upto` resources by `pater import`, a file at a time."""
+def _load(server: Server, folder: Path, loaded: int, upto: int) -> Result:
+    """Imports from `loaded` up to `upto` resources by `pater import`, a file at a time.
+
+    Gives the seconds that the command took, and of the processors by it and by the database.
+    """
+    seconds, before = 0.0, _used_time(server)
     while loaded < upto:
         if shutil.disk_usage(folder).free < _SPARE:
             raise BenchError("the disk is nearly full: nothing more is imported")
@@ -92,6 +101,7 @@ def _load(server: Server, folder: Path, loaded: int, upto: int) -> int:
         path = folder / f"population-{loaded}.ndjson.zst"
         with path.open("wb") as raw, zstandard.ZstdCompressor(1).stream_writer(raw) as file:
             _fill(file, count, loaded // PER_PATIENT)
+        begun = time.perf_counter()
         done = subprocess.run(
             [str(Path(sys.executable).with_name("pater")), "import", "--trust", str(path)],
             env=server.environment,
@@ -99,12 +109,29 @@ def _load(server: Server, folder: Path, loaded: int, upto: int) -> int:
             text=True,
             check=False,
         )
+        seconds += time.perf_counter() - begun
         path.unlink()
         if done.returncode:
             raise BenchError(f"pater import: {done.stdout}{done.stderr}")
         loaded += count
         say(f"  {loaded} of {upto}")
-    return loaded
+    program, database = _used_time(server)
+    return {
+        "seconds": round(seconds, 1),
+        "program_cpu_s": round(program - before[0], 1),
+        "database_cpu_s": round(database - before[1], 1),
+    }
+
+
+def _used_time(server: Server) -> tuple[float, float]:
+    """CPU seconds of the commands that have ended, and of the database."""
+    commands = getrusage(RUSAGE_CHILDREN)
+    return commands.ru_utime + commands.ru_stime, tree_time(server.pid).database
+
+
+def _server_time(server: Server) -> float:
+    used = tree_time(server.pid)
+    return used.program + used.database
 
 
 def _fill(file: BinaryIO, count: int, first: int) -> None:
@@ -112,19 +139,27 @@ def _fill(file: BinaryIO, count: int, first: int) -> None:
         file.write(line)
 
 
-def _ask(http: httpx.Client, token: Token, query: str, patients: int, times: int) -> Result:
-    """Median and p95 in ms of one question, asked one after the other with changing values."""
+def _ask(
+    server: Server, http: httpx.Client, token: Token, query: str, patients: int, times: int
+) -> Result:
+    """Median, p95 and CPU in ms of one question, asked one after the other with other values.
+
+    CPU, of program and database together, tells a busy machine from a slow answer.
+    """
     random = Random(query)
     taken: list[int] = []
     hits = 0
-    for number in range(times + 20):
+    before = 0.0
+    for asked in range(times + _FIRST):
+        if asked == _FIRST:
+            before = _server_time(server)
         n = random.randrange(patients)
         url = query.format(
             n=n,
             number=10_000_000 + n,
             code=random.choice(("8867-4", "718-7", "2160-0")),
-            day=f"{random.randrange(2016, 2025)}-{random.randrange(1, 13):02}-1{n % 10}",
-            family=f"novak{n % 997}",
+            month=f"{random.randrange(2016, 2025)}-{random.randrange(1, 13):02}",
+            family=f"novak{1 + n % 9}",
         )
         headers = token.headers()
         begun = time.perf_counter_ns()
@@ -132,13 +167,14 @@ def _ask(http: httpx.Client, token: Token, query: str, patients: int, times: int
         spent = time.perf_counter_ns() - begun
         if answer.status_code != 200:
             raise BenchError(f"{url}: {answer.status_code} {answer.text[:300]}")
-        if number >= 20:  # the first ones plan their statements
+        if asked >= _FIRST:  # the first ones plan their statements
             taken.append(spent)
             hits += len(answer.json().get("entry", (1,)))
     taken.sort()
     return {
         "p50_ms": round(percentile(taken, 50), 3),
         "p95_ms": round(percentile(taken, 95), 3),
+        "cpu_ms": round((_server_time(server) - before) * 1000 / times, 3),
         "hits": round(hits / times, 1),
     }
 
@@ -150,14 +186,24 @@ def _used(folder: Path) -> int:
 def told(result: Result) -> str:
     """The result for people: each class at both sizes, and how they compare."""
     (small, one), (large, two) = result["sizes"].items()
-    out = [f"{'p95, ms':22}{small:>12}{large:>12}   ratio   hits"]
+    head = ("", f"{small}: p95 ms", large, "ratio", "CPU ms", "", "ratio", "hits", "")
+    rows = []
     for name, each in one["classes"].items():
-        other = two["classes"][name]
-        ratio = other["p95_ms"] / each["p95_ms"]
+        pairs = [(each[key], two["classes"][name][key]) for key in ("p95_ms", "cpu_ms")]
+        cells = [
+            cell
+            for before, after in pairs
+            for cell in (number(before), number(after), number(after / before if before else None))
+        ]
+        hits = (number(each["hits"]), number(two["classes"][name]["hits"]))
+        rows.append([name, *cells, *hits])
+    out = [render(head, rows)]
+    for name, each in result["sizes"].items():
+        done = each["imported"]
+        busy = (done["program_cpu_s"] + done["database_cpu_s"]) / done["seconds"]
         out.append(
-            f"{name:22}{each['p95_ms']:>12}{other['p95_ms']:>12}{ratio:>8.2f}"
-            f"   {each['hits']} / {other['hits']}"
+            f"{name} resources: {each['disk_megabytes']} MB; the last {done['resources']} imported"
+            f" in {done['seconds']} s, {done['resources'] / done['seconds']:.0f} a second,"
+            f" {busy:.2f} processors busy"
         )
-    out += [f"{n} resources: {s['disk_megabytes']} MB, imported in {s['import_seconds']} s"
-            for n, s in result["sizes"].items()]  # fmt: skip
     return "\n".join(out)

@@ -18,7 +18,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from bench.server import free_port
+from bench.child import free_port
 
 _ROOT = Path(__file__).resolve().parents[1]
 _HEADERS = {

@@ -16,8 +16,9 @@ from datetime import UTC, datetime
 from typing import Any, Final
 from urllib.parse import urlencode
 
+from bench.child import ServerError
 from bench.machine import describe
-from bench.server import Server, ServerError
+from bench.server import Server
 from bench.table import number, percentile, render
 from pater.store.database import Database
 from pater.terminology.loading import Row, System, arranged, load
@@ -94,6 +95,15 @@ def _questions(rows: list[Row]) -> dict[str, Callable[[random.Random], str]]:
             filter += " " + chance.choice(_STEMS)
         return _query("ValueSet/$expand", url=SET, filter=filter, count=20)
 
+    def anything(chance: random.Random) -> str:
+        stem = chance.choice(_STEMS)
+        filter = chance.choice(
+            [stem[0], f"{stem[0]} {chance.choice(_STEMS)[0]}", f"{stem}óza", "zzz", f"{stem} zzz",
+             f"{stem}itis {chance.choice(_STEMS)}óza disorder", chance.choice(codes)[:5]]
+        )  # fmt: skip
+        count = chance.choice([10, 100])
+        return _query("ValueSet/$expand", url=SET, filter=filter, count=count)
+
     def below(chance: random.Random) -> str:
         root = codes[chance.randrange(1, 500)]
         url = f"{SET}=isa/{root}"
@@ -113,6 +123,7 @@ def _questions(rows: list[Row]) -> dict[str, Callable[[random.Random], str]]:
 
     return {
         "$expand, text filter": text,
+        "$expand, any text": anything,
         "$expand, is-a and text filter": below,
         "$lookup": lookup,
         "$validate-code, is-a": validate,

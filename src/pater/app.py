@@ -23,15 +23,23 @@ import pater.access
 import pater.registers
 import pater.store
 import pater.terminology
+import pater.trust
 from pater.access import routes as access_routes
+from pater.access import transparency
+from pater.access.app_metadata import addresses
+from pater.access.app_tokens import AppDesk
+from pater.access.gateway import Gateway
+from pater.access.revocations import Revocations
 from pater.access.tokens import Tokens
+from pater.access.transparency.log import LogKeys, TransparencyLog
 from pater.domain import Domain, Listener, Parts, Services
+from pater.domains.apps import domain as apps
 from pater.domains.exchange import domain as exchange
 from pater.fhir.definitions import TYPE_NUMBER
 from pater.fhir.issues import Issue
 from pater.records.gate import Gate
 from pater.registers.patients import PatientRegister
-from pater.rest import bulk, search_index, subscriptions, terminology
+from pater.rest import audit_log, bulk, search_index, subscriptions, terminology
 from pater.rest.app import fhir_app
 from pater.rest.config import RestConfig
 from pater.rest.cors import with_origins
@@ -46,6 +54,7 @@ from pater.store.files import Files
 from pater.store.migrate import Migrations, migrate
 from pater.store.workers import Workers
 from pater.store.write import Committer
+from pater.trust import ca, identity
 from pater.trust.keys import Keys
 from pater.web.app import DomainFolders, WebConfig, web_app
 from pater.web.logins import AccountLogins
@@ -54,7 +63,7 @@ from pater.web.portals import PORTALS, furnished
 from pater.web.problems import problem
 
 DemoAccounts = Callable[[], Awaitable[Sequence[DemoAccount]]]
-DOMAINS: tuple[Domain, ...] = (exchange,)
+DOMAINS: tuple[Domain, ...] = (exchange, apps)
 
 
 def now() -> datetime:
@@ -72,11 +81,18 @@ def rooms(domains: Sequence[Domain] = DOMAINS) -> list[Migrations]:
     kept = [
         Migrations("store", _folder(pater.store)),
         Migrations("terminology", _folder(pater.terminology)),
+        Migrations("trust", _folder(pater.trust)),
         Migrations("access", _folder(pater.access)),
+        Migrations("transparency", transparency.MIGRATIONS),
         Migrations("registers", _folder(pater.registers)),
         Migrations("subscriptions", subscriptions.MIGRATIONS),
     ]
     return kept + [Migrations(d.name, d.migrations) for d in domains if d.migrations]
+
+
+def certification(settings: Settings, db: Database) -> ca.Authority:
+    """The certification authority, with its keys in the data folder."""
+    return ca.Authority(db, ca.FileSigners(settings.data / "ca"), settings.base_url, now)
 
 
 def _folder(module: object) -> Path:
@@ -98,6 +114,7 @@ class House:
     domains: tuple[Domain, ...]
     later: Later
     profiles: StoredProfiles
+    revocations: Revocations
 
 
 def built_in(services: Services) -> dict[str, Parts]:
@@ -130,6 +147,10 @@ async def open_house(
             db, next_person=committer.next_person, random=random, clock=now, new_id=new_id
         )
         profiles = StoredProfiles(db, now, gate.terms)
+        revocations = Revocations(db, now)
+        await revocations.refresh()
+        log_keys = LogKeys.of_folder(settings.data / "keys", now, settings.stamp_roots)
+        log = TransparencyLog.of(db, log_keys, now, settings.stamp_url)
         services = Services(
             gate=gate,
             db=db,
@@ -139,10 +160,14 @@ async def open_house(
             clock=now,
             random=random,
             new_id=new_id,
-            verify=Tokens(keys, settings.base_url, now).verify,
+            verify=Tokens(keys, settings.base_url, now, revocations).verify,
             files=Files(settings.data / "files"),
             import_origins=tuple(settings.import_origins.split()),
             conforming=profiles.declared,
+            log=log,
+            revocations=revocations,
+            journal=committer.journal_only,
+            secret=keys.derived("pages of domains"),
         )
         parts = {d.name: d.build(services) for d in domains} | built_in(services)
         parts["subscriptions"] = subscriptions.parts(
@@ -160,11 +185,15 @@ async def open_house(
                 settings.mail_sender,
             ),
         )
+        parts["ca"] = Parts(routes=ca.routes(certification(settings, db), now))
+        parts["transparency"] = audit_log.parts(services, log)
         later = Later(db, services.files, fhir_url)
         parts["later"] = Parts(jobs={LATER: later.work})
+        parts["revocations"] = Parts(tasks=[revocations.follow])
         yield House(
-            settings, keys, db, committer, gate, register, services, parts, domains, later, profiles
-        )
+            settings, keys, db, committer, gate, register, services, parts, domains,
+            later, profiles, revocations,
+        )  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -205,7 +234,7 @@ class _Front:
 def api_of(house: House) -> ASGIApp:
     """The FHIR API of an open house."""
     settings = house.settings
-    tokens = Tokens(house.keys, settings.base_url, now)
+    tokens = Tokens(house.keys, settings.base_url, now, house.revocations)
     return fhir_app(
         house.gate,
         tokens,
@@ -217,6 +246,7 @@ def api_of(house: House) -> ASGIApp:
             max_body=settings.max_body,
             version=pater.__version__,
             token_url=settings.base_url + "/oauth/token",
+            app_urls=addresses(settings.base_url) if apps in house.domains else {},
             patient_claims=house.register.claims_of,
             cors=bool(settings.cors_origins.split()),
             link_key=house.keys.derived("links"),
@@ -226,13 +256,27 @@ def api_of(house: House) -> ASGIApp:
     )
 
 
+def _app_desk(house: House, tokens: Tokens) -> AppDesk:
+    settings = house.settings
+    return AppDesk(
+        house.db,
+        house.keys,
+        identity.load_or_create(settings.data / "keys"),
+        settings.base_url,
+        now,
+        tokens,
+        house.revocations,
+        house.committer.journal_only,
+    )
+
+
 def build(house: House, demo_accounts: DemoAccounts | None = None) -> ASGIApp:
     """The ASGI application of an open house: API, authorisation, pages, health.
 
     `demo_accounts` tells the first page whom a demonstration offers to log in as.
     """
     settings = house.settings
-    tokens = Tokens(house.keys, settings.base_url, now)
+    tokens = Tokens(house.keys, settings.base_url, now, house.revocations)
     rest = api_of(house)
 
     async def health(_: Request) -> Response:
@@ -245,19 +289,22 @@ def build(house: House, demo_accounts: DemoAccounts | None = None) -> ASGIApp:
             return JSONResponse({"status": "database down"}, 503)
         return JSONResponse({"status": "ready"})
 
+    logins = AccountLogins(
+        house.db,
+        house.keys,
+        house.committer.journal_only,
+        now,
+        # RFC 6238 5.2 wants each code accepted once; a demonstration is logged into by scripts and
+        # by several people at once
+        single_use_codes=not settings.demo,
+        base_url=settings.base_url,
+    )
     pages = web_app(
         WebConfig(
             base_url=settings.base_url,
             secret=house.keys.derived("pages"),
-            logins=AccountLogins(
-                house.db,
-                house.keys,
-                house.committer.journal_only,
-                now,
-                # RFC 6238 5.2 wants each code accepted once; a demonstration is logged into by
-                # scripts and by several people at once
-                single_use_codes=not settings.demo,
-            ),
+            logins=logins,
+            security=logins.security,
             clock=now,
             domains={d.name: DomainFolders(d.templates, d.locale, d.static) for d in house.domains},
             portals=furnished(PORTALS, [n for d in house.domains for n in d.navigation]),
@@ -279,6 +326,7 @@ def build(house: House, demo_accounts: DemoAccounts | None = None) -> ASGIApp:
                 settings.demo,
                 tokens=tokens,
                 journal=house.committer.journal_only,
+                apps=_app_desk(house, tokens) if apps in house.domains else None,
             ),
             *added,
             # a batch is posted to the base itself, with or without a slash at its end
@@ -288,7 +336,15 @@ def build(house: House, demo_accounts: DemoAccounts | None = None) -> ASGIApp:
         ],
         exception_handlers={HTTPException: _problem, Exception: _problem},
     )
-    front = _Front(rest, everything, added)
+    front = Gateway(
+        _Front(rest, everything, added),
+        house.db,
+        tokens,
+        settings.base_url,
+        now,
+        house.committer.journal_only,
+        demo=settings.demo,
+    )
     return with_origins(front, frozenset(settings.cors_origins.split()))
 
 

@@ -16,7 +16,7 @@ from typing import Final
 import click
 from joserfc.jwk import ECKey
 
-from pater.access import accounts, clients
+from pater.access import accounts, apps, clients
 from pater.access.accounts import Account
 from pater.access.caller import TWO_FACTORS, Caller
 from pater.access.clients import Client, client_caller
@@ -24,6 +24,7 @@ from pater.access.policy import ROLE_PURPOSES
 from pater.access.sessions import account_caller
 from pater.access.tokens import Tokens
 from pater.app import House, now
+from pater.domains.apps import sample
 from pater.domains.exchange.demo import Region, demo_region
 from pater.domains.exchange.intake import Intake
 from pater.fhir.json import parse
@@ -132,6 +133,9 @@ class Preparation:
         """Prepares an open house, telling how far it is."""
         region = demo_region()
         await _register_clients(house, region)
+        example = sample.app(house.settings.base_url)
+        if await apps.find(house.db, example.id) != example:
+            await apps.register(house.db, example, now)
         if not self._empty:
             await _load(house, region)
         await _open_accounts(house, region)

@@ -14,12 +14,15 @@ from typing import Any
 from starlette.routing import BaseRoute
 
 from pater.access.caller import Caller
+from pater.access.revocations import Revocations
+from pater.access.transparency.log import TransparencyLog
 from pater.fhir.issues import Issue
 from pater.records.gate import Gate
 from pater.store.database import Database
 from pater.store.feed import FeedEvent
 from pater.store.files import Files
 from pater.store.jobs import Handler, Job
+from pater.store.journal import JournalEntry
 
 __all__ = [
     "Answer",
@@ -119,6 +122,11 @@ class Services:
     files: Files  # what is kept beside the database: exports, uploads
     import_origins: tuple[str, ...] = ()  # https://host[:port] from which imports may fetch
     conforming: Conforming | None = None
+    log: TransparencyLog | None = None  # proofs for entries of the journal
+    # what has ended of what people allowed their apps; None where nobody lets apps in
+    revocations: Revocations | None = None
+    journal: Callable[[Sequence[JournalEntry]], Awaitable[None]] | None = None  # durably
+    secret: bytes = b""  # for what a domain's pages seal
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,4 @@
-"""What has to be done now and then: partitions ahead, old sessions, compression dictionaries.
+"""What has to be done now and then: partitions ahead, old sessions and feed rows, dictionaries.
 
 Each step can be done at any time, twice, or by two processes at once; nothing waits for it.
 """
@@ -7,18 +7,24 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import suppress
+from datetime import timedelta
 from typing import Final
 
 import structlog
 
+from pater.access import lockout, places
+from pater.access.grants import purge as purge_grants
 from pater.access.sessions import purge_sessions
-from pater.app import House, now
+from pater.app import House, certification, now
 from pater.fhir.definitions import RESOURCE_TYPES
+from pater.rest.subscriptions import LISTENER as SUBSCRIPTIONS
 from pater.rest.subscriptions import purge_events
 from pater.store.codes import fill as fill_codes
 from pater.store.dictionaries import train
+from pater.store.feed import purge as purge_feed
 from pater.store.jobs import known, purge
 from pater.store.migrate import ensure_partitions
+from pater.store.text_index import KIND as WORDS
 
 EVERY: Final = 600.0  # seconds
 FIRST: Final = 60.0
@@ -26,6 +32,9 @@ FIRST: Final = 60.0
 ENOUGH: Final = 1_000
 # An upload is written for a while before there is a job for it.
 FORGOTTEN: Final = 3600.0  # seconds
+# Rows of the feed that go in one statement, and how many such statements one round may have.
+PURGED: Final = 10_000
+MOST_PURGES: Final = 100
 _log = structlog.get_logger("pater.maintenance")
 
 # Types with many bodies and no dictionary yet; the planner's own estimate, no counting.
@@ -41,13 +50,29 @@ async def maintain(house: House) -> None:
     """Does everything once."""
     await ensure_partitions(house.db)
     await purge_sessions(house.db, now)
+    await lockout.purge(house.db, now())
+    await places.purge(house.db, now())
+    await purge_grants(house.db, now)
     await purge(house.db)
     await sweep(house)
     await purge_events(house.db, now())
+    await shorten_feed(house)
+    await certification(house.settings, house.db).keep_up()
     await fill_codes(house.db)
     numbers = list(range(len(RESOURCE_TYPES)))
     for row in await house.db.fetch(_UNTRAINED, numbers, ENOUGH):
         await train(house.db, RESOURCE_TYPES[row["type"]], now())
+
+
+async def shorten_feed(house: House) -> None:
+    """Removes what every listener has heard of, `feed_days` after it was written."""
+    if not house.settings.feed_days:
+        return
+    names = [one.name for parts in house.parts.values() for one in parts.listeners]
+    before = now() - timedelta(days=house.settings.feed_days)
+    for _ in range(MOST_PURGES):
+        if await purge_feed(house.db, before, [*names, SUBSCRIPTIONS, WORDS], PURGED) < PURGED:
+            return
 
 
 async def sweep(house: House) -> None:

@@ -211,6 +211,8 @@ async def _serve(
             group = await stack.enter_async_context(asyncio.TaskGroup())
             if number == 0:
                 group.create_task(keep_up(house, stop))
+                if house.services.log is not None:
+                    group.create_task(house.services.log.keeper.keep_up(stop))
             await server.serve(None if alive is None else [_shared_port(settings)])
             stop.set()
 

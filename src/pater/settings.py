@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, Final
 
 PREFIX: Final = "PATER_"
+_NUMBERS: Final = ("port", "workers", "max_body", "mail_port", "feed_days")
 SECRET: Final = frozenset({"mail_password", "database_url"})
 
 
@@ -40,6 +41,9 @@ class Settings:
     mail_user: str = ""
     mail_password: str = ""
     mail_sender: str = "pater@localhost"
+    feed_days: int = 30  # how long listeners can look back; 0 = for ever
+    stamp_url: str = ""  # time-stamp authority of the transparency log; our own when empty
+    stamp_roots: str = ""  # PEM file with the root of that authority
     log_level: str = "info"
 
     @property
@@ -105,12 +109,14 @@ def _from_file(path: Path, known: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _typed(name: str, text: str) -> Any:
-    kind = {"port": int, "workers": int, "max_body": int, "mail_port": int}.get(name)
-    if kind is not None:
+    if name in _NUMBERS:
         try:
-            return kind(text)
+            number = int(text)
         except ValueError as error:
             raise SettingsError(f"{name} is a whole number, not {text!r}") from error
+        if name == "feed_days" and not 0 <= number <= 36_500:
+            raise SettingsError(f"feed_days is from 0 to 36500, not {number}")
+        return number
     if name == "mail_tls" and text not in ("", "starttls", "tls"):
         raise SettingsError(f"mail_tls is starttls or tls, not {text!r}")
     if name == "hook_networks":

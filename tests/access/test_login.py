@@ -260,14 +260,14 @@ async def test_no_other_text_is_a_session(db: Database, clock: Clock) -> None:
 
 
 async def test_a_session_idles_out_and_ends_after_twelve_hours(db: Database, clock: Clock) -> None:
-    token = await open_session(db, DOCTOR, clock, lang="cs")
+    token = await open_session(db, DOCTOR, clock, lang="cs", strength=2)
     for _ in range(24):
         clock.move(minutes=29)
         assert await read_session(db, token, clock)
     clock.move(minutes=24)
     assert await read_session(db, token, clock) is None
 
-    idle = await open_session(db, DOCTOR, clock, lang="cs")
+    idle = await open_session(db, DOCTOR, clock, lang="cs", strength=2)
     clock.move(minutes=30)
     assert await read_session(db, idle, clock) is None
     await purge_sessions(db, clock)

@@ -24,7 +24,7 @@ from bench.table import number, percent, percentile, render
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pater.domains.exchange.intake import check_document
+from pater.domains.exchange.checking import check_document
 from pater.fhir.json import parse
 
 PLAIN = b'HTTP/1.1 200 OK\r\ncontent-length: 5\r\nETag: W/"1"\r\n\r\nhello'
@@ -238,11 +238,13 @@ async def test_a_whole_report_can_be_drawn_of_a_result_that_went_through_json() 
         "machine": {"date": "2026-01-01", "cpu": "X1", "processors": 2, "memory": "8 GiB",
                     "kernel": "6", "python": "3.11", "versions": {"uvicorn": "9.9"}},
         "disk": {"p50_ms": 0.5, "p95_ms": 0.7},
-        "options": {"connections": 8},
+        "options": {"documents": {"connections": 8}},
         "documents": documents_, "documents-pdf": documents_,
         "read-document": reads, "read-observation": reads, "search": reads,
+        "api": {"bulk.export": {"rate": 55_000.0, "program_cpu_ms": 0.01}},
     }  # fmt: skip
     text = report(json.loads(json.dumps(result)))
+    assert "bulk.export, resources" in text and "55000" in text
     assert "X1" in text and "uvicorn 9.9" in text
     assert "5.7%" in text and "20%" in text and "900" in text
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
 from typing import Any
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -92,3 +94,54 @@ def test_a_guard_answers_from_the_keys() -> None:
     assert guard is not None
     assert guard({"valueString": "x"}) is True
     assert guard({"valueString": "x", "dataAbsentReason": {}}) is not True
+
+
+@pytest.mark.parametrize(
+    ("expression", "kind", "holder", "expected"),
+    [
+        ("contained.meta.versionId.empty()", "Patient", {"contained": [{"meta": {}}]}, True),
+        ("contained.meta.versionId.empty()", "Patient",
+         {"contained": [{}, {"meta": {"versionId": "1"}}]}, False),
+        ("identifier.system.exists()", "Bundle", {"identifier": {"_system": {}}}, None),
+        ("entry.search.empty()", "Bundle", {"entry": [{"fullUrl": "x"}]}, True),
+        ("where(use = 'home').empty()", "Address", {"city": "x"}, True),
+        ("where(use = 'home').empty()", "Address", {"use": "home"}, False),
+        ("name.where(use = 'old' or family = 'x').exists()", "Patient",
+         {"name": [{"use": "usual"}, {"family": "x"}]}, True),
+        ("name.where(use = 'old' and family = 'x').exists()", "Patient",
+         {"name": [{"use": "old"}, {"family": "x"}]}, False),
+        ("period >= 0", "Timing.repeat", {"period": Decimal("0.0")}, True),
+        ("period >= 0", "Timing.repeat", {"period": -0.5}, False),
+        ("period >= 0", "Timing.repeat", {}, None),
+        ("timestamp.hasValue()", "Bundle", {"timestamp": "2026-01-05T10:00:00Z"}, True),
+        ("timestamp.hasValue()", "Bundle", {"_timestamp": {}}, None),
+        ("low.exists() xor high.exists()", "Range", {"low": {}}, True),
+    ],
+)  # fmt: skip
+def test_a_guard_follows_plain_paths(
+    expression: str, kind: str, holder: dict[str, Any], expected: bool | None
+) -> None:
+    guard = guards.guard("", expression, kind)
+    assert guard is not None
+    assert guard(holder) is expected
+
+
+@pytest.mark.parametrize(
+    ("key", "holder"),
+    [
+        ("per-1", {"start": "2026-03-29T03:30:00+01:00", "end": "2026-03-29T03:30:00+02:00"}),
+        ("per-1", {"start": "2026-03-29T03:30:61+01:00", "end": "2026-03-29T03:30:00+02:00"}),
+        ("per-1", {"start": "2026-01-05", "end": "2026-01"}),
+        ("ref-1", {"reference": "#x"}),
+        ("ref-1", {"_reference": {}}),
+        ("org-1", {"active": True}),
+        ("obs-7", {"component": [], "valueString": "x"}),
+        ("bdl-11", {"type": "document", "entry": [{"resource": {"resourceType": "Patient"}}]}),
+        ("dom-3", {"contained": [{"id": "a"}], "subject": {"reference": "#b"}}),
+        ("dom-3", {"contained": [{}]}),
+    ],
+)
+def test_what_a_rule_may_refuse_is_left_to_the_language(key: str, holder: dict[str, Any]) -> None:
+    guard = guards.guard(key, "", "Resource")
+    assert guard is not None
+    assert guard(holder) is not True

@@ -167,13 +167,14 @@ def test_a_reference_by_this_servers_address_means_the_resource_here() -> None:
         ("date", "today"), ("date", "xx2026"), ("date", "2026-02-30"), ("date:exact", "2026"),
         ("date", "2026,,2027"), ("value-quantity", "5|mg"), ("value-quantity", "5|s|"),
         ("value-quantity", "1e999"), ("subject", "Organization/1"), ("subject", "a b"),
-        ("subject", "Patient/1/_history/1"), ("subject:Nonsense", "1"), ("focus", "1"),
+        ("encounter:below", "1"), ("subject:Nonsense", "1"), ("focus", "1"),
         ("subject:Patient", "Group/1"), ("subject.nonsense", "x"), ("code.text", "x"),
         ("subject:Medication.code", "x"), ("subject.birthdate", "x"), ("value-string", "́"),
         ("_id", "a/b"), ("_lastUpdated", "x"), ("_text", "-"), ("_content", "-x"),
         ("_filter", "x"), ("combo-code-value-quantity", "a"), ("_count", "-1"),
         ("_count", "x"), ("_total", "yes"), ("_summary", "yes"), ("_elements", "nonsense"),
-        ("_sort", "nonsense"), ("_sort", ""), ("_include", "Observation"),
+        ("_sort", "nonsense"), ("_sort", ""), ("_sort", ",".join(["date"] * 21)),
+        ("_include", "Observation"),
         ("_include", "Observation:code"), ("_include", "Patient:organization"),
         ("_include", "Observation:subject:Medication"), ("_revinclude", "*:*"),
         ("_revinclude", "Patient:organization"), ("_has:Observation:patient", "x"),
@@ -184,6 +185,17 @@ def test_a_reference_by_this_servers_address_means_the_resource_here() -> None:
 )  # fmt: skip
 def test_what_cannot_be_answered_is_refused(name: str, value: str) -> None:
     assert len(refusal("Observation", (name, value))) == 1
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [("_contained", "true"), ("_contained", "both"), ("_list", "$current-problems"),
+     ("subject:below", "Location/1")],
+)  # fmt: skip
+def test_what_only_a_whole_search_takes(name: str, value: str) -> None:
+    """A scope, a subscription, a filter of an export look at conditions alone."""
+    with pytest.raises(SearchError):
+        parse_search("Condition" if name == "_list" else "Observation", [(name, value)])
 
 
 def test_all_faults_are_named_together_and_none_repeats_a_value() -> None:

@@ -148,6 +148,7 @@ TRANSACTION: Final[Json] = {
         _entry("PUT", "Observation/fuzz", OBSERVATION, ifMatch='W/"1"'),
         _entry("PUT", "Observation?identifier=urn:b|1", _NEW),
         _entry("GET", "Observation?patient=Patient/fuzz&_count=2"),
+        _entry("GET", "metadata?_elements=fhirVersion", ifModifiedSince="2026-01-01T00:00:00Z"),
         _entry("PATCH", "Patient/fuzz", {
             "resourceType": "Binary", "contentType": "application/json-patch+json",
             "data": "W3sib3AiOiJhZGQiLCJwYXRoIjoiL2FjdGl2ZSIsInZhbHVlIjp0cnVlfV0="}),
@@ -230,6 +231,10 @@ RECIPES: Final[tuple[Recipe, ...]] = (
          _count="1", start="2020", end="2030"),
     _get("/Observation/fuzz/_history", _count="1", _since="2020-01-01T00:00:00Z"),
     _get("/Observation/_history", _at="2026"), _get("/_history", _count="3"),
+    _get("/_history", _list="fuzz", _count="0", _sort="-_lastUpdated"), _get("/Group/$meta"),
+    _post("/Observation/fuzz/$validate", named({"mode:valueCode": "delete"})),
+    Recipe("POST", "/Observation/_search", (), None, b"code=8867-4", {
+        "content-type": "application/x-www-form-urlencoded", "prefer": "respond-async"}),
     _get("/Observation/fuzz/_history/1", _format="xml"), _get("/metadata", mode="terminology"),
     _get("/Observation/$lastn", patient="Patient/fuzz", max="2", code="8867-4"),
     _get("/Composition/fuzz/$document", persist="true"),

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
+from base64 import b64decode
 from collections.abc import Mapping
 from functools import lru_cache
 from pathlib import Path
 from typing import Final
 
 import pater.testscript
-from tests.fuzz.targets import SUBJECT
+from tests.fuzz.targets import SUBJECT, time_stamp_seed
 from tests.shared_data import FOLDER, r4_examples
 
 SCRIPTS: Final = Path(pater.testscript.__file__).with_name("scripts")
@@ -87,6 +88,19 @@ OWN: Final[Mapping[str, tuple[bytes, ...]]] = {
     "import": (_PATIENT + b"\n" + json.dumps(SUBJECT).encode(),),
     "headers": (b"application/fhir+json;fhirVersion=4.0;q=0.5, */*;q=0.1", b'W/"1", "2", *',
                 b"return=minimal; handling=lenient", b"a=1&b=%C3%A1&c", b"cs, en;q=0.8"),
+    "certification-request": (b64decode(
+        "MIHGMG4CAQAwDDEKMAgGA1UEAwwBYTBZMBMGByqGSM49AgEGCCqGSM49AwEHA0IABKT/uKu20E7ISD9nrucartnl"
+        "+RrKK8tLLWzIokimVtRWsUUcrcNAuMmUkROus+Jr7auGKsn/tSHLypFqabeMgmGgADAKBggqhkjOPQQDAgNIADBF"
+        "AiBj0phIH5fSnTP6WIOZYOfIZHVrMhHiC6VNXXN8hc11jAIhAKXTSiupttkeMVZS9RgMPzoH3gGfqXNdj2wULVjg"
+        "T2dZ"),),
+    "ocsp": (b64decode(
+        "MGAwXjBCMEAwPjAJBgUrDgMCGgUABBRubm5ubm5ubm5ubm5ubm5ubm5ubgQUa2tra2tra2tra2tra2tra2tra2sC"
+        "BRI0VniQohgwFjAUBgkrBgEFBQcwAQIEBwQFbm9uY2U="),),
+    "time-stamp-request": (b64decode(
+        "MEMCAQEwMTANBglghkgBZQMEAgEFAAQgAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAACCHd3d3d3d3d3"
+        "AQH/"),),
+    "log-line": (b'{"leaf": ["%s", 1, 2, "%s"], "entry": []}\n{"head": {"statement": "{}", '
+                 b'"signature": "AAAA"}}' % (b"0" * 64, b"0" * 32),),
     "pattern": (b"^a.*(b|c)+$", b"[a-z]{2,5}\\d"),
 }  # fmt: skip
 
@@ -104,6 +118,8 @@ def seeds(target: str) -> tuple[bytes, ...]:
     own = OWN.get(target, ())
     if target == "testscript":
         return tuple(each.read_bytes() for each in sorted(SCRIPTS.glob("*.json")))
+    if target == "time-stamp":
+        return (time_stamp_seed(),)
     if target in ("json", "import"):
         return own + tuple(json.dumps(json.loads(each)).encode() for each in _examples())
     if target == "xml":

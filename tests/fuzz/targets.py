@@ -6,6 +6,7 @@ what must hold of what was read. Hypothesis and atheris run the same targets.
 
 from __future__ import annotations
 
+import asyncio
 import tempfile
 from collections.abc import Callable, Mapping
 from contextlib import suppress
@@ -19,6 +20,7 @@ import httpx
 
 from pater.access.scopes import ScopeError, allows, parse_scope
 from pater.access.tokens import TokenError, Tokens
+from pater.access.transparency import exporting
 from pater.fhir import json, patch, xml
 from pater.fhir.definitions import RESOURCE_TYPES
 from pater.fhir.fhirpath import EvaluationError, FhirPathError, compile_expression
@@ -53,7 +55,13 @@ from pater.terminology.languages import BadLanguageError, wish
 from pater.terminology.model import BadFilterError
 from pater.testscript.messages import ScriptError
 from pater.testscript.running import Run
+from pater.trust.ca import CaError, ocsp
+from pater.trust.ca.requests import read_request
 from pater.trust.keys import Keys
+from pater.trust.tsa import self_made
+from pater.trust.tsa.authority import Authority
+from pater.trust.tsa.verifying import StampError, token_of
+from pater.trust.tsa.verifying import verify as verify_stamp
 
 NOW: Final = datetime(2026, 1, 15, tzinfo=UTC)
 TYPES: Final = tuple(sorted(RESOURCE_TYPES))
@@ -304,6 +312,58 @@ def testscript(data: bytes) -> None:
         Run(script, Path(folder), client, "http://a.example").run()
 
 
+def certification_request(data: bytes) -> None:
+    """What is sent to have a key certified."""
+    with suppress(CaError):
+        assert read_request(data).spki
+
+
+def certificate_question(data: bytes) -> None:
+    """A question about certificates (OCSP): what is read can be answered."""
+    with suppress(ocsp.RefusedError):
+        found = ocsp.read(data)
+        assert found.asked
+        assert all(isinstance(one.serial, int) and one.der for one in found.asked)
+
+
+@lru_cache(maxsize=1)
+def _authority() -> Authority:
+    return self_made.read(self_made.new(NOW), lambda: NOW)
+
+
+def time_stamp_seed() -> bytes:
+    """A good token."""
+    return _authority().stamp(bytes(32))
+
+
+def time_stamp_request(data: bytes) -> None:
+    """A TimeStampReq: any gets an answer, granted or refused with the reason."""
+    token = _authority().answer(data)
+    with suppress(StampError):
+        token_of(token)
+
+
+def time_stamp(data: bytes) -> None:
+    """An answer of a stranger's authority, and a token: believed or refused."""
+    with suppress(StampError):
+        token_of(data)
+    with suppress(StampError):
+        verify_stamp(data, bytes(32), [_authority().root])
+
+
+def log_line(data: bytes) -> None:
+    """A file that says it is an export of the log."""
+
+    async def read() -> None:
+        async for _ in exporting.read(data.splitlines()):
+            pass
+
+    with suppress(exporting.ExportError):
+        exporting.read_header(data)
+    with suppress(exporting.ExportError):
+        asyncio.run(read())
+
+
 TARGETS: Final[Mapping[str, Callable[[bytes], None]]] = {
     "json": json_text,
     "xml": xml_text,
@@ -320,4 +380,9 @@ TARGETS: Final[Mapping[str, Callable[[bytes], None]]] = {
     "headers": headers,
     "pattern": pattern,
     "testscript": testscript,
+    "certification-request": certification_request,
+    "ocsp": certificate_question,
+    "time-stamp-request": time_stamp_request,
+    "time-stamp": time_stamp,
+    "log-line": log_line,
 }

@@ -13,6 +13,7 @@ from random import Random
 from typing import Any
 from uuid import uuid4
 
+import httpx
 import pytest
 
 from pater.rest import bulk
@@ -189,10 +190,12 @@ async def test_files_belong_to_who_asked(api: BulkWorld) -> None:
     begun = await api.call("GET", "/$export?_type=Patient")
     status = begun.headers["content-location"]
     manifest = (await api.finished(status)).json()
+    assert manifest["request"] == f"{BASE}/$export?_type=Patient"
     [file] = [each["url"] for each in manifest["output"]]
     for url in (status, file):
         assert (await api.http.get(url)).status_code == 401
-        assert (await api.http.get(url, headers=api.headers(HOSPITAL))).status_code == 404
+        for less in (HOSPITAL, replace(LOADER, strength=1), replace(LOADER, purpose="TREAT")):
+            assert (await api.http.get(url, headers=api.headers(less))).status_code == 404
     assert (await api.http.delete(status, headers=api.headers(HOSPITAL))).status_code == 404
     plain = {**api.headers(LOADER), "accept-encoding": "identity"}
     answer = await api.http.get(file, headers=plain)
@@ -304,3 +307,79 @@ async def test_a_killed_export_goes_on_without_repeating(
         await working
         ids = [row["id"] for row in await api.lines(manifest)]
         assert sorted(ids) == sorted(row["id"] for row in rows[1:])
+
+
+async def test_it_waits_for_what_was_being_written(
+    database: Database, clock: Clock, tmp_path: Path
+) -> None:
+    """A write that began before the moment and is committed after the kick-off is in it."""
+    async with bulk_world(database, clock, tmp_path) as api:
+        patient = await api.patient()
+        async with database.transaction() as connection:  # has no number yet, only a beginning
+            begun = await api.call("GET", "/$export?_type=Patient")
+            status = begun.headers["content-location"]
+            for wait in ("wait=0", "respond-async, wait=1"):
+                headers = {**api.headers(LOADER), "prefer": wait}
+                assert (await api.http.get(status, headers=headers)).status_code == 202
+            await connection.execute(
+                "insert into resource (person, rid, type, id, version, updated, method, deleted,"
+                " tokens, dict, body) select person, rid + 1000000, type, 'late', version, $1,"
+                " method, deleted, tokens, dict, body from resource where id = $2",
+                clock(),
+                patient["id"],
+            )
+        manifest = (await api.finished(status)).json()
+        assert [each["count"] for each in manifest["output"]] == [2]
+
+
+async def test_searches_hold_up_no_export(database: Database, clock: Clock, tmp_path: Path) -> None:
+    async with bulk_world(database, clock, tmp_path) as api:
+        await api.patient()
+        async with database.searching() as reading, reading.transaction():
+            await reading.fetchval("select 1")
+            assert (await api.export("/$export?_type=Patient"))["output"][0]["count"] == 1
+
+
+async def test_files_in_parts_and_not_again(api: BulkWorld) -> None:
+    manifest = await api.export("/$export?_type=Patient")
+    [url] = [each["url"] for each in manifest["output"]]
+
+    async def got(**more: str) -> httpx.Response:
+        asked = {name.replace("_", "-"): value for name, value in more.items()}
+        headers = {**api.headers(LOADER), "accept-encoding": "identity", **asked}
+        return await api.http.get(url, headers=headers)
+
+    whole = await got()
+    body, tag = whole.content, whole.headers["etag"]
+    assert whole.headers["accept-ranges"] == "bytes"
+    for range_, first, last in (
+        ("bytes=0-9", 0, 9),
+        ("bytes=10-", 10, len(body) - 1),
+        ("bytes=-7", len(body) - 7, len(body) - 1),
+        (f"bytes=5-{10**17}", 5, len(body) - 1),
+    ):
+        part = await got(range=range_, if_range=tag)
+        assert (part.status_code, part.content) == (206, body[first : last + 1])
+        assert part.headers["content-range"] == f"bytes {first}-{last}/{len(body)}"
+        assert int(part.headers["content-length"]) == len(part.content)
+    # another state of the file, several ranges, no range at all: the whole
+    for headers in (
+        {"range": "bytes=0-9", "if_range": '"other"'},
+        {"range": "bytes=0-1,3-4"},
+        {"range": "bytes=9-1"},
+        {"range": "lines=1-2"},
+        {"range": "bytes=-"},
+    ):
+        answer = await got(**headers)
+        assert (answer.status_code, answer.content) == (200, body)
+    for range_ in (f"bytes={len(body)}-", "bytes=-0"):
+        beyond = await got(range=range_)
+        assert beyond.status_code == 416 and not beyond.content
+        assert beyond.headers["content-range"] == f"bytes */{len(body)}"
+    known = await got(if_none_match=f'"x", W/{tag}')
+    assert known.status_code == 304 and not known.content
+    packed = await got(accept_encoding="zstd, gzip")
+    assert packed.headers["content-encoding"] == "zstd" and packed.content == body
+    assert packed.headers["etag"] != tag and packed.headers["vary"] == "accept-encoding"
+    head = await api.http.head(url, headers={**api.headers(LOADER), "accept-encoding": "identity"})
+    assert head.headers["content-length"] == str(len(body))

@@ -231,7 +231,7 @@ async def test_order_does_not_matter(api: BulkWorld) -> None:
     persons = {row["id"]: row["person"] for row in rows}
     assert persons["org"] == 0
     assert persons["a"] == persons["o"] == persons["prov"] == persons["bin"] > 0
-    bad = {**provenance, "id": "x", "agent": [{"who": {"reference": "Organization?name=N"}}]}
+    bad = {**provenance, "id": "x", "agent": [{"who": {"reference": "Organization?name=Q"}}]}
     _, report = await brought(api, ndjson(bad))
     assert [each["issue"][0]["code"] for each in report] == ["not-found"]
 

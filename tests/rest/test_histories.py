@@ -8,23 +8,17 @@ from urllib.parse import quote
 
 import pytest
 
-from pater.fhir.validation import validate
-from tests.rest.world import BASE, CLINICIAN, HOSPITAL, INSURER, World, issues, patient_caller
+from tests.rest.world import (
+    BASE,
+    CLINICIAN,
+    HOSPITAL,
+    INSURER,
+    World,
+    issues,
+    pages,
+    patient_caller,
+)
 from tests.rest.world import observation as seen
-
-
-async def pages(api: World, path: str, **call: Any) -> list[dict[str, Any]]:
-    """All entries of all pages."""
-    found: list[dict[str, Any]] = []
-    while path:
-        answer = await api.call("GET", path, **call)
-        assert answer.status_code == 200, answer.text
-        body = answer.json()
-        assert not [issue for issue in validate(body) if issue.severity == "error"]
-        found += body.get("entry", ())
-        links = {each["relation"]: each["url"] for each in body["link"]}
-        path = links.get("next", "").removeprefix(BASE)
-    return found
 
 
 def versions(entries: list[dict[str, Any]]) -> list[tuple[str, str]]:

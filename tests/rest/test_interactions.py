@@ -230,6 +230,8 @@ async def test_the_request_id_goes_round(api: World) -> None:
     assert (await api.journal(request_id="abc-1"))[0]["entity_id"] == made["id"]
     odd = await api.call("GET", f"/Patient/{made['id']}", x_request_id="a b<script>")
     assert odd.headers["x-request-id"] != "a b<script>"
+    assert odd.headers["x-correlation-id"] == "a b<script>"
+    assert "x-correlation-id" not in answer.headers
 
 
 async def test_addresses_that_are_not_there(api: World) -> None:

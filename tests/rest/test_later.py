@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -95,13 +96,61 @@ async def test_an_answer_comes_later(asked: tuple[World, Later], what: str) -> N
     assert await api.journal(person=person, agent=CLINICIAN.id, outcome="0")
     in_xml = await poll(api, address, caller=CLINICIAN, accept="application/fhir+xml")
     assert xml.parse(in_xml.content)["type"] == "batch-response"
-    for stranger in (HOSPITAL, patient_caller(person, patient)):
+    less = [replace(CLINICIAN, strength=1), replace(CLINICIAN, purpose=""),
+            replace(CLINICIAN, scopes=("user/Observation.r",))]  # fmt: skip
+    for stranger in (HOSPITAL, patient_caller(person, patient), *less):
         assert (await poll(api, address, caller=stranger)).status_code == 404
         refused = await api.call("DELETE", address.removeprefix(BASE), caller=stranger)
         assert refused.status_code == 404
     gone = await api.call("DELETE", address.removeprefix(BASE), caller=CLINICIAN)
     assert gone.status_code == 202
     assert (await poll(api, address, caller=CLINICIAN)).status_code == 404
+
+
+def parameters(**values: str) -> dict[str, Any]:
+    listed = [{"name": name, "valueString": value} for name, value in values.items()]
+    return {"resourceType": "Parameters", "parameter": listed}
+
+
+@pytest.mark.parametrize("kind", ["search", "everything", "lastn", "type", "instance", "whole"])
+async def test_posts_and_histories_come_later_too(asked: tuple[World, Later], kind: str) -> None:
+    api, later = asked
+    patient = (await api.patient())["id"]
+    seen = await api.create(observation(patient))
+    form = {"content_type": "application/x-www-form-urlencoded"}
+    query = f"patient={patient}&status=final&colour=red"
+    lenient = "respond-async, handling=lenient"
+    method, path, body, headers = {
+        "search": ("POST", "/Observation/_search", query, {**form, "prefer": lenient}),
+        "everything": ("POST", f"/Patient/{patient}/$everything",
+                       parameters(_type="Observation"), ASYNC),
+        "lastn": ("POST", "/Observation/$lastn", parameters(patient=patient), ASYNC),
+        "type": ("GET", "/Observation/_history", None, ASYNC),
+        "instance": ("GET", f"/Observation/{seen['id']}/_history", None, ASYNC),
+        "whole": ("GET", f"/?_type=Observation&_id={seen['id']}", None, ASYNC),
+    }[kind]  # fmt: skip
+    first = await api.call(method, path, body, **headers)
+    assert (first.status_code, first.content) == (202, b"")
+    await worked(later, api.db)
+    done = await poll(api, first.headers["content-location"])
+    (found,) = done.json()["entry"]
+    assert found["response"]["status"] == "200", found
+    entries = found["resource"]["entry"]
+    assert seen["id"] in [each.get("resource", {}).get("id") for each in entries]
+    assert (entries[-1].get("search") == {"mode": "outcome"}) == (kind == "search")
+
+
+async def test_what_cannot_wait_is_answered_at_once(asked: tuple[World, Later]) -> None:
+    api, _ = asked
+    patient = (await api.patient())["id"]
+    form = {"content_type": "application/x-www-form-urlencoded"}
+    long = f"_id={patient}," + "x" * 300_000
+    answer = await api.call("POST", "/Patient/_search", long, **form, **ASYNC)
+    assert answer.status_code < 500 and answer.status_code != 202
+    odd = await api.call("POST", "/Patient/_search", b"\xff", **form, **ASYNC)
+    assert odd.status_code == 400
+    made = await api.call("POST", "/Observation", observation(patient), **ASYNC)
+    assert made.status_code == 201
 
 
 async def test_a_refusal_is_an_answer_too(asked: tuple[World, Later]) -> None:

@@ -62,6 +62,40 @@ async def test_tags_come_and_go(api: World) -> None:
     assert await api.journal(entity_id=made["id"], interaction="operation", action="U")
 
 
+async def test_meta_of_a_type_is_what_is_in_use(
+    api: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("pater.rest.operations.metas._PAGE", 2)  # several pages
+    profile = "http://example.org/used"
+    for number in range(5):
+        tags = [{**TAG, "code": f"t{number % 2}"}]
+        await api.create({"resourceType": "Endpoint", "status": "active", "address": "http://e.org",
+                          "connectionType": {"code": "hl7-fhir-rest"},
+                          "payloadType": [{"text": "any"}], "meta": {"tag": tags}})  # fmt: skip
+    mine, other = await api.patient(meta={"profile": [profile]}), await api.patient()
+    await api.create(observation(mine["id"], meta={"security": [{**TAG, "code": "R"}]}))
+    await api.create(observation(other["id"], meta={"security": [{**TAG, "code": "V"}]}))
+    found = (await api.call("GET", "/Endpoint/$meta")).json()["parameter"][0]["valueMeta"]
+    assert found == {"tag": [{**TAG, "code": "t0"}, {**TAG, "code": "t1"}]}
+    me = patient_caller(await api.person_of(mine["id"]), mine["id"])
+    own = (await api.call("POST", "/Observation/$meta", parameters(), me)).json()
+    assert own["parameter"][0]["valueMeta"] == {"security": [{**TAG, "code": "R"}]}
+    whole = (await api.call("GET", "/$meta", caller=me)).json()["parameter"][0]["valueMeta"]
+    assert (profile in whole["profile"], {**TAG, "code": "V"} in whole["security"]) == (True, False)
+    assert (await api.call("GET", "/Observation/$meta", caller=CLINICIAN)).status_code == 403
+    assert (await api.call("GET", "/Patient/$meta", caller=INSURER)).status_code == 403
+
+
+async def test_meta_of_too_much_is_refused(api: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("pater.rest.operations.metas._PAGE", 1)
+    monkeypatch.setattr("pater.rest.operations.metas._MOST_READ", 2)
+    for _ in range(3):
+        await api.patient()
+    for path in ("/Patient/$meta", "/$meta"):
+        answer = await api.call("GET", path)
+        assert (answer.status_code, issues(answer)[0]["code"]) == (422, "too-costly")
+
+
 @pytest.mark.parametrize(
     ("body", "path"),
     [

@@ -9,7 +9,9 @@ import pytest
 from tests.rest.world import BASE, World
 
 
-@pytest.mark.parametrize("sort", ["", "&_sort=family", "&_sort=-birthdate", "&_sort=_id"])
+@pytest.mark.parametrize(
+    "sort", ["", "&_sort=family", "&_sort=-birthdate", "&_sort=_id", "&_sort=-_lastUpdated"]
+)
 async def test_pages_are_those_of_the_beginning_while_others_write(api: World, sort: str) -> None:
     tag = f"urn:pages{sort}"
     made = [

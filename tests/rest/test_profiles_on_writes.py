@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from pater.fhir.validation.whole import validate_whole
+from pater.rest.profiles import StoredProfiles
 from tests.rest.test_validate_op import GENDER, errors_of, named_profile
 from tests.rest.world import World, issues
 
@@ -116,3 +117,39 @@ async def test_who_comes_while_a_definition_is_fetched_waits_for_it_too(api: Wor
         *(api.call("POST", path, declaring("crowd36")) for _ in range(12))
     )
     assert [errors_of(each) for each in answers] == [[("required", "Patient.birthDate")]] * 12
+
+
+async def test_writes_of_one_moment_share_what_the_terminology_says(
+    api: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bound = {
+        "id": "Patient.maritalStatus", "path": "Patient.maritalStatus",
+        "binding": {"strength": "required",
+                    "valueSet": "http://hl7.org/fhir/ValueSet/marital-status"},
+    }  # fmt: skip
+    await api.create(named_profile("shared37", differential={"element": [bound]}))
+    asked: list[Any] = []
+    answer = StoredProfiles._answer
+
+    async def counted(self: StoredProfiles, session: Any, question: Any) -> Any:
+        asked.append(question)
+        return await answer(self, session, question)
+
+    monkeypatch.setattr(StoredProfiles, "_answer", counted)
+    monkeypatch.setattr("pater.rest.profiles._FRESH", 3600.0)
+    system = "http://terminology.hl7.org/CodeSystem/v3-MaritalStatus"
+
+    def married(code: str) -> dict[str, Any]:
+        return declaring("shared37", maritalStatus={"coding": [{"system": system, "code": code}]})
+
+    await api.create(married("M"))
+    first = len(asked)
+    await api.create(married("M"))
+    assert (first > 0, len(asked)) == (True, first)
+    refused = await api.call("POST", "/Patient", married("nonsense"))
+    assert errors_of(refused) == [("code-invalid", "Patient.maritalStatus")]
+    assert len(asked) > first
+    seen = len(asked)
+    monkeypatch.setattr("pater.rest.profiles._FRESH", -1.0)
+    await api.create(married("M"))
+    assert len(asked) > seen

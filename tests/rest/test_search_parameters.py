@@ -289,3 +289,39 @@ async def test_only_who_may_write_parameters_does(api: World) -> None:
     refused = await api.call("POST", "/SearchParameter", parameter(), CLINICIAN)
     assert refused.status_code == 403
     assert (await api.call("GET", "/Patient?blood=A")).status_code == 400
+
+
+@pytest.mark.parametrize(
+    ("elements", "path"),
+    [
+        ({"expression": None}, "SearchParameter.expression"),
+        ({"expression": None, "type": "special"}, "SearchParameter.type"),
+        ({"type": "special"}, "SearchParameter.type"),
+        ({"expression": "Patient.(", "type": "token"}, "SearchParameter.expression"),
+        ({"expression": "Patient.name", "type": "token"}, "SearchParameter.type"),
+        ({"expression": "Patient.birthDate", "type": "quantity"}, "SearchParameter.type"),
+        ({"expression": "Observation.code", "type": "token"}, "SearchParameter.expression"),
+    ],
+)
+async def test_what_could_never_be_searched_by_is_refused(
+    api: World, elements: dict[str, Any], path: str
+) -> None:
+    made = {k: v for k, v in parameter(**elements).items() if v is not None}
+    answer = await api.call("POST", "/SearchParameter", made)
+    assert answer.status_code == 422
+    assert [each["expression"] for each in issues(answer)] == [[path]]
+    draft = await api.call("POST", "/SearchParameter", {**made, "status": "draft"})
+    assert draft.status_code == 201
+    revived = {**draft.json(), "status": "active"}
+    again = await api.call("PUT", f"/SearchParameter/{revived['id']}", revived)
+    assert again.status_code == 422
+
+
+async def test_definitions_of_r4_itself_are_kept_as_they_are(api: World) -> None:
+    near = {"resourceType": "SearchParameter", "name": "near", "status": "active", "code": "near",
+            "url": "http://hl7.org/fhir/SearchParameter/Location-near", "description": "Near.",
+            "base": ["Location"], "type": "special"}  # fmt: skip
+    text = {**near, "name": "_text", "code": "_text", "base": ["DomainResource"], "type": "string",
+            "url": "http://hl7.org/fhir/SearchParameter/DomainResource-text"}  # fmt: skip
+    for each in (near, text):
+        assert (await api.call("POST", "/SearchParameter", each)).status_code == 201

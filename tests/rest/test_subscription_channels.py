@@ -5,13 +5,15 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from typing import Any
 
 import pytest
 import websockets
 from websockets.asyncio.client import ClientConnection, connect
 
-from pater.rest.subscriptions import Mail
+from pater.app import now
+from pater.rest.subscriptions import Mail, purge_events
 from pater.rest.subscriptions.mailbox import Mailbox
 from pater.store.database import Database
 from tests.rest.subscription_world import (
@@ -112,6 +114,62 @@ async def test_a_websocket_binds_with_a_token_and_hears_what_it_missed(world: Se
         assert call.numbers == [3]
 
 
+async def test_what_a_lost_connection_did_not_take_comes_again(world: Served) -> None:
+    patient = await world.patient()
+    made = await world.create(topical(RESULTS, "", type="websocket"))
+    await world.becomes(made["id"], "active")
+    given = await token(world, made["id"])
+    socket = await connect(ws(world))
+    await socket.send(f"bind-with-token {given['token']}")
+    await heard(socket, "handshake")
+    socket.transport.pause_reading()  # the network is gone, and neither side knows yet
+    for _ in range(3):
+        await world.create(observation(patient))
+    await asyncio.sleep(1)  # the server has written what nobody will read
+    socket.transport.abort()
+    async with connect(ws(world)) as again:
+        await again.send(f"bind-with-token {given['token']}")
+        assert [(await heard(again)).numbers for _ in range(3)] == [[1], [2], [3]]
+    async with connect(ws(world)) as last:  # that one was closed properly
+        await last.send(f"bind-with-token {given['token']}")
+        await heard(last, "handshake")
+        await world.create(observation(patient))
+        call = await heard(last)
+        while call.numbers != [4]:  # only what was on its way when the other closed
+            assert call.numbers in ([1], [2], [3])
+            call = await heard(last)
+
+
+async def test_a_client_that_was_away_for_long_hears_all_of_it(world: Served) -> None:
+    patient = await world.patient()
+    plain = {
+        "resourceType": "Subscription", "status": "requested", "reason": "test",
+        "criteria": "Observation?status=final", "channel": {"type": "websocket"},
+    }  # fmt: skip
+    made = await world.create(plain)
+    await world.becomes(made["id"], "active")
+    bearer = {"Authorization": f"Bearer {world.token(LOADER)}"}
+
+    async def pings(number: int) -> None:
+        async with connect(ws(world), additional_headers=bearer) as socket:
+            await socket.send(f"bind {made['id']}")
+            async with asyncio.timeout(20):
+                assert await socket.recv() == f"bound {made['id']}"
+                for _ in range(number):
+                    assert await socket.recv() == f"ping {made['id']}"
+
+    await world.create(observation(patient))
+    await pings(1)
+    for _ in range(60):
+        await world.create(observation(patient))
+    await world.house.db.execute(
+        "update subscription_event set at = at - interval '1 hour' where subscription = $1",
+        made["id"],
+    )
+    await purge_events(world.house.db, now())
+    await pings(60)
+
+
 async def test_one_connection_hears_several_subscriptions_each_in_order(world: Served) -> None:
     patient = await world.patient()
     made = [
@@ -149,6 +207,26 @@ async def test_a_binding_token_is_needed_and_is_its_owners(world: Served) -> Non
             with pytest.raises(websockets.ConnectionClosed):
                 async with asyncio.timeout(10):
                     await socket.recv()
+
+
+@pytest.mark.parametrize("scopes", [(), ("system/Observation.rs",)])
+async def test_a_token_that_may_not_read_subscriptions_hears_nothing(
+    world: Served, scopes: tuple[str, ...]
+) -> None:
+    """Neither does it take events away from those who may."""
+    patient = await world.patient()
+    plain = {
+        "resourceType": "Subscription", "status": "requested", "reason": "test",
+        "criteria": f"Observation?patient=Patient/{patient}", "channel": {"type": "websocket"},
+    }  # fmt: skip
+    made = await world.create(plain)
+    await world.becomes(made["id"], "active")
+    less = {"Authorization": f"Bearer {world.token(replace(LOADER, scopes=scopes))}"}
+    async with connect(ws(world), additional_headers=less) as socket:
+        await socket.send(f"bind {made['id']}")
+        with pytest.raises(websockets.ConnectionClosed):
+            async with asyncio.timeout(10):
+                await socket.recv()
 
 
 async def test_no_other_address_takes_websockets(world: Served) -> None:

@@ -87,6 +87,87 @@ async def test_parameters_of_the_address(api: World) -> None:
     assert (await api.call("GET", "/Patient/$validate")).status_code == 405
 
 
+def asked(mode: str, resource: Any = None, **more: Any) -> dict[str, Any]:
+    """Parameters for `$validate` with a mode."""
+    listed = [{"name": "mode", "valueCode": mode}]
+    if resource is not None:
+        listed.append({"name": "resource", "resource": resource})
+    listed += [{"name": name, "valueUri": value} for name, value in more.items()]
+    return {"resourceType": "Parameters", "parameter": listed}
+
+
+def errors(answer: Any) -> list[tuple[str, str]]:
+    """Code and place of every error."""
+    assert answer.status_code == 200, answer.text
+    return [
+        (each["code"], each.get("expression", [""])[0])
+        for each in issues(answer)
+        if each["severity"] in ("error", "fatal")
+    ]
+
+
+async def test_mode_create_asks_whether_it_could_be_created(api: World) -> None:
+    patient = await api.patient()
+    before = await api.db.fetchval("select count(*) from resource")
+    good, absent = observation(patient["id"]), observation("nobody")
+    for body, found in ((good, []), (absent, [("not-found", "Observation.subject")])):
+        for sent in (asked("create", body), body):
+            query = "" if sent["resourceType"] == "Parameters" else "?mode=create"
+            answer = await api.call("POST", f"/Observation/$validate{query}", sent)
+            assert [code for code, _ in errors(answer)] == [code for code, _ in found]
+    # a hospital may send documents, and nothing else
+    refused = await api.call("POST", "/Observation/$validate", asked("create", good), HOSPITAL)
+    assert [code for code, _ in errors(refused)] == ["forbidden"]
+    plain = await api.call("POST", "/Observation/$validate", good, HOSPITAL)
+    assert errors(plain) == []
+    assert await api.db.fetchval("select count(*) from resource") == before
+    person = await api.person_of(patient["id"])
+    assert await api.journal(person=person, query="mode=create", interaction="operation")
+
+
+async def test_mode_update_asks_whether_the_address_would_take_it(api: World) -> None:
+    patient, other = await api.patient(), await api.patient()
+    made = await api.create(observation(patient["id"]))
+    path = f"/Observation/{made['id']}/$validate"
+    moved = {**made, "subject": {"reference": f"Patient/{other['id']}"}}
+    good = {**made, "status": "amended"}
+    assert errors(await api.call("POST", path, asked("update", good))) == []
+    assert errors(await api.call("POST", f"{path}?mode=update", good)) == []
+    (problem,) = errors(await api.call("POST", path, asked("update", moved)))
+    assert problem[0] == "business-rule"
+    at_type = await api.call("POST", "/Observation/$validate", asked("update", moved))
+    assert [code for code, _ in errors(at_type)] == ["business-rule"]
+    nameless = asked("update", observation(patient["id"]))
+    assert (await api.call("POST", "/Observation/$validate", nameless)).status_code == 400
+    assert (await api.call("GET", f"/Observation/{made['id']}")).json() == made
+
+
+async def test_mode_delete_asks_whether_it_may_go(api: World) -> None:
+    patient = await api.patient()
+    path = f"/Patient/{patient['id']}/$validate"
+    for body, query in ((asked("delete"), ""), (None, "?mode=delete"), (patient, "?mode=delete")):
+        assert errors(await api.call("POST", f"{path}{query}", body)) == []
+    refused = await api.call("POST", path, asked("delete"), CLINICIAN)
+    assert [code for code, _ in errors(refused)] == ["forbidden"]
+    none = issues(await api.call("POST", "/Patient/absent/$validate", asked("delete")))
+    assert [(each["severity"], each["code"]) for each in none] == [("warning", "not-found")]
+    assert (await api.call("POST", "/Patient/$validate", asked("delete"))).status_code == 400
+    assert (await api.call("GET", f"/Patient/{patient['id']}")).status_code == 200
+
+
+async def test_mode_profile_checks_what_is_stored(api: World) -> None:
+    profile = await api.create(named_profile("mode"))
+    patient = await api.create({"resourceType": "Patient", "active": True})
+    path = f"/Patient/{patient['id']}/$validate"
+    answer = await api.call("POST", path, asked("profile", profile=profile["url"]))
+    assert [place for _, place in errors(answer)] == ["Patient.birthDate"]
+    by_get = await api.call("GET", f"{path}?mode=profile&profile={profile['url']}")
+    assert errors(by_get) == errors(answer)
+    assert (await api.call("POST", path, asked("profile"))).status_code == 400
+    with_resource = asked("profile", patient, profile=profile["url"])
+    assert (await api.call("POST", path, with_resource)).status_code == 400
+
+
 GENDER = {"id": "Patient.gender", "path": "Patient.gender", "min": 1}
 _BASE = "http://example.org/StructureDefinition/"
 

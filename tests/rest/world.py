@@ -13,6 +13,7 @@ import httpx
 
 from pater.access.caller import Caller
 from pater.access.tokens import Tokens
+from pater.fhir.validation import validate
 from pater.records.gate import Gate
 from pater.rest.app import fhir_app
 from pater.rest.config import RestConfig
@@ -192,6 +193,20 @@ async def world(db: Database, clock: Clock, **config: Any) -> AsyncIterator[Worl
 def as_purpose(caller: Caller, purpose: str) -> Caller:
     """The caller with another purpose of use."""
     return replace(caller, purpose=purpose)
+
+
+async def pages(api: World, path: str, **call: Any) -> list[dict[str, Any]]:
+    """All entries of all pages; each page is valid FHIR."""
+    found: list[dict[str, Any]] = []
+    while path:
+        answer = await api.call("GET", path, **call)
+        assert answer.status_code == 200, answer.text
+        body = answer.json()
+        assert not [issue for issue in validate(body) if issue.severity == "error"]
+        found += body.get("entry", ())
+        links = {each["relation"]: each["url"] for each in body["link"]}
+        path = links.get("next", "").removeprefix(BASE)
+    return found
 
 
 def issues(answer: httpx.Response) -> list[dict[str, Any]]:

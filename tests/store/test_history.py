@@ -66,6 +66,43 @@ async def test_no_history_reads_a_whole_table(many: Database, who: str, at: Any)
     assert all(int(line.rsplit(":", 1)[1]) < ROWS // 4 for line in read), plan
 
 
+@pytest.mark.parametrize("what", ["list", "one", "since", "person", "revived"])
+async def test_numbers_and_lists_read_no_whole_table_either(many: Database, what: str) -> None:
+    number = TYPE_NUMBER["Observation"]
+    late = datetime(2026, 1, 1, tzinfo=UTC) + timedelta(seconds=3 * ROWS - 50)
+    whole = [history._FIRST, history._LAST, None]
+    ids, numbers = ["o7", "o8", "o9"], [number] * 3
+    sql, args = {
+        "list": (history._LISTED, [*whole, history._LAST, history._MOST, 21, numbers, ids,
+                                   [None, 1, 2], None]),
+        "one": (history._COUNT_ONE, [*whole, number, "o7"]),
+        "since": (history._COUNT_EVERYBODY, [late, history._LAST, None, [number], 100]),
+        "person": (history._COUNT_PERSONS, [*whole, [number], 100, [7]]),
+        "revived": (history._REVIVED, [numbers, ids, [2, 2, 2]]),
+    }[what]  # fmt: skip
+    plan = "\n".join(
+        row[0] for row in await many.fetch(f"explain (analyze, timing off, costs off) {sql}", *args)
+    )
+    for table in ("resource", "history_default"):
+        assert f"Seq Scan on {table}" not in plan, plan
+    read = [line for line in plan.splitlines() if "Rows Removed by Filter" in line]
+    assert all(int(line.rsplit(":", 1)[1]) < ROWS // 4 for line in read), plan
+
+
+async def test_numbers_are_those_of_the_walk(many: Database) -> None:
+    for period in (history.Period(), history.Period(
+        since=datetime(2026, 1, 1, 3, tzinfo=UTC), until=datetime(2026, 1, 1, 9, tzinfo=UTC),
+        current_after=datetime(2026, 1, 1, 4, tzinfo=UTC),
+    )):  # fmt: skip
+        for persons in (frozenset({7, 8}), frozenset({9})):
+            page, _ = await history.walk(many, ["Observation"], persons, period, None, 1000)
+            found = await history.counted(many, ["Observation"], persons, period, 1000)
+            assert found == len(page)
+        one, _ = await history.of_one(many, "Observation", "o7", period, None, 50)
+        counted = await history.counted_of_one(many, "Observation", "o7", period)
+        assert sum(counted.values()) == len(one)
+
+
 async def test_every_version_comes_once_over_the_pages(many: Database) -> None:
     found: list[tuple[str, int]] = []
     place = None

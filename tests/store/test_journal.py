@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import re
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import uuid4
@@ -20,11 +21,11 @@ from pater.store.embedded import EmbeddedPostgres
 from pater.store.journal import (
     JournalEntry,
     JournalRow,
-    alike,
     place_id,
     place_of,
     read_entry,
     read_journal,
+    together,
     write_entries,
 )
 from pater.store.migrate import KERNEL, ensure_partitions
@@ -35,6 +36,11 @@ from .makers import entry
 
 def _plain(row: JournalEntry) -> tuple[Any, ...]:
     return journal._FIELDS(row)
+
+
+def alike(one: JournalEntry, persons: Sequence[tuple[int, str]]) -> list[JournalEntry]:
+    """The same entry for each of several persons."""
+    return [replace(one, person=person, patient=patient) for person, patient in persons]
 
 
 async def _all(database: Database, size: int, **of: Any) -> list[JournalRow]:
@@ -98,6 +104,36 @@ async def test_acts_written_at_once_do_not_mix(database: Database, clock: Clock)
     for n in range(3):
         own = await _all(database, 7, agent=f"agent {n}")
         assert own == [row for row in walk if row.agent == f"agent {n}"]
+
+
+@pytest.mark.parametrize("acts", [1, 3, journal._MOST_ROWS, journal._MOST_ROWS + 1])
+async def test_what_is_written_together_is_read_as_if_written_apart(
+    database: Database, clock: Clock, acts: int
+) -> None:
+    ones = [entry(clock(), person=n, query=f"q{n}\0", agent=f"a{n % 2}") for n in range(acts)]
+    persons = [[(n * 10 + k, f"p{k}\0") for k in range(n % 4 + 1)] for n in range(acts)]
+    batch: list[JournalEntry] = []
+    for one, those in zip(ones, persons, strict=True):
+        batch += together(one, those)
+        batch.append(one)
+    await write_entries(database, batch)
+    apart = [
+        replace(each, patient=each.patient.replace("\0", ""), query=each.query.replace("\0", ""))
+        for one, those in zip(ones, persons, strict=True)
+        for each in [*alike(one, those), one]
+    ]
+    walk = await _all(database, 7)
+    assert sorted(map(_plain, walk)) == sorted(map(_plain, apart))
+    assert len({row.id for row in walk}) == len(walk)
+
+
+async def test_very_many_persons_are_several_acts(
+    database: Database, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(journal, "_ACT_BITS", 2)
+    persons = [(n, f"p{n}") for n in range(11)]
+    assert [len(act.others) for act in together(entry(clock()), persons)] == [3, 3, 2]
+    assert together(entry(clock()), []) == []
 
 
 async def test_an_act_may_have_very_many_persons(

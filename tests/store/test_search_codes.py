@@ -10,7 +10,7 @@ import pytest
 from pater.store import search as search_module
 from pater.store.codes import fill
 from pater.store.database import Database
-from pater.store.search import Scope
+from pater.store.search import Scope, classed
 from pater.store.write import Committer, Put, WriteSet
 from tests.store.search_world import LOINC, ask, ids, resources
 from tests.store.search_world import fill as write
@@ -24,6 +24,11 @@ QUERIES = [
     f"Observation?code={LOINC}|8462-4&_total=accurate",
     f"Observation?code={LOINC}|8480-6&value-quantity=gt130&_total=accurate",
     f"Observation?code={LOINC}|8480-6&value-quantity=gt130&value-quantity=lt150&_sort=-date",
+    f"Observation?code={LOINC}|8480-6&value-quantity=lt130",
+    f"Observation?code={LOINC}|8480-6&value-quantity=le130&_sort=-date&_total=accurate",
+    f"Observation?code={LOINC}|8480-6&value-quantity=130,le112,sa150&_sort=date",
+    f"Observation?code={LOINC}|8480-6&value-quantity=gt110&value-quantity=eb150",
+    f"Observation?code={LOINC}|8480-6&value-quantity=lt1&_total=accurate",
     f"Observation?code={LOINC}|8480-6&patient.birthdate=lt1990-01-01&_total=accurate",
     f"Observation?code={LOINC}|8480-6&subject:Patient.birthdate=ge1961-07-12&_sort=-date",
     f"Condition?patient.birthdate=lt1990-01-01&code={ICD}|I10",
@@ -60,10 +65,13 @@ async def _pages(db: Database, query: str, count: int) -> tuple[list[list[str]],
     raise AssertionError("the pages do not end")
 
 
+@pytest.mark.parametrize(("soon", "few"), [(500, 8000), (2, 8000), (2, 1)])
 @pytest.mark.parametrize("query", QUERIES)
 async def test_it_answers_as_the_general_search_does(
-    world: Database, monkeypatch: pytest.MonkeyPatch, query: str
+    world: Database, monkeypatch: pytest.MonkeyPatch, query: str, soon: int, few: int
 ) -> None:
+    monkeypatch.setattr(classed, "_SOON", soon)
+    monkeypatch.setattr(classed, "_FEW", few)
     for count in (3, 1000):
         assert await _pages(world, query, count) == await _general(monkeypatch, world, query, count)
 

@@ -81,6 +81,7 @@ def twin() -> ResourceSystem:
         Query(text=asked("stene")),
         Query(text=asked("pes DOM")),
         Query(text=asked("d")),
+        Query(text=("\x00",)),  # a filter without any word: nothing
         Query((Filter("concept", "is-a", "pet"),)),
         Query((Filter("concept", "descendent-of", "animal"),), asked("p")),
         Query((Filter("concept", "is-not-a", "pet"),)),

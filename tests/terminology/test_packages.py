@@ -135,3 +135,20 @@ def test_the_command_checks_without_writing_and_says_what_is_wrong(
     assert "mkn_2026.csv:2: no code" in done.output
     done = runner.invoke(pater.cli.main, ["load", "csv", str(good), "--column", "x", "--dry-run"])
     assert "ROLE=NAME" in done.output
+
+
+async def test_a_parameter_that_nobody_could_search_by_is_refused_alone(
+    database: Database, clock: Clock, tmp_path: Path
+) -> None:
+    useless = {
+        "resourceType": "SearchParameter", "id": "p", "url": "https://example.org/p",
+        "name": "P", "status": "active", "description": "x", "code": "p", "base": ["Patient"],
+        "type": "token",
+    }  # fmt: skip
+    draft = {**useless, "id": "q", "url": "https://example.org/q", "status": "draft"}
+    path = package(tmp_path, useless, draft)
+    async with world(database, clock) as made:
+        stored = StoredDefinitions(database)
+        report = await load_package(made.gate, stored, resources(path))
+    assert report.written == 1
+    assert ["SearchParameter.expression" in each for each in report.refused] == [True]

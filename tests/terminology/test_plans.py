@@ -9,7 +9,11 @@ from datetime import UTC, datetime
 import pytest
 
 from pater.store.database import Database
+from pater.terminology import by_words
 from pater.terminology.loading import Row, System, arranged, load
+from pater.terminology.model import Filter, Query
+from pater.terminology.table_system import LoadedSystems
+from pater.terminology.words import asked
 from tests.conftest import fresh_database
 
 URL = "http://example.org/large"
@@ -76,3 +80,45 @@ async def test_loading_leaves_no_pending_list(large: tuple[Database, int]) -> No
             "select gin_clean_pending_list($1::text::regclass)", f"term_concept_{index}"
         )
         assert cleaned == 0
+
+
+_TEXTS = (
+    "name", "w", "word79", "word7999", "name5 word", "name5 word1", "n zzz", "zzz", "c", "c7",
+    "name3 c41",
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("walk", [5_000, 50, 60, 10_000])
+@pytest.mark.parametrize("filters", [(), (Filter("concept", "is-a", "c3"),)])
+async def test_a_text_filter_finds_the_same_whichever_way_it_takes(
+    large: tuple[Database, int],
+    monkeypatch: pytest.MonkeyPatch,
+    walk: int,
+    filters: tuple[Filter, ...],
+) -> None:
+    """Beside the bare statement: pages of every size and place, and totals where there are any."""
+    db, number = large
+    monkeypatch.setattr(by_words, "WALK", walk)
+    monkeypatch.setattr(by_words, "WALKED", walk * 4)
+    monkeypatch.setattr(by_words, "FEW", walk % 100 * 40)
+    [system] = await LoadedSystems(db).versions(URL)
+    below = "and (ancestors @> array[$3::int] or nr = $3)" if filters else ""
+    root = await db.fetchval(
+        "select nr from term_concept where system = $1 and code = 'c3'", number
+    )
+    for text in _TEXTS:
+        words = asked(text)
+        every = await db.fetch(
+            "select code from term_concept where system = $1 and words @@ $2::text::tsquery"
+            f" {below} order by nr",
+            number,
+            " & ".join(f"'{word}':*" for word in words),
+            *([root] if filters else []),
+        )
+        codes = [row["code"] for row in every]
+        for offset, limit in ((0, 5), (0, 100), (3, 7), (1_200, 10), (9_000, 10), (0, 0)):
+            page = await system.page(Query(filters, words, False, offset, limit, bare=True))
+            found = [each.code for each in page.concepts]
+            assert found == codes[offset : offset + limit], (text, offset, limit)
+            assert page.total in (None, len(codes)), (text, offset, limit)
+            assert page.total is not None or len(codes) > 300, text

@@ -43,7 +43,7 @@ class MemoryLogins:
         return login_name if login_name in PEOPLE and password == PASSWORD else None
 
     async def code(
-        self, account: str, code: str, lang: str, source: str, request_id: str
+        self, account: str, code: str, lang: str, source: str, request_id: str, agent: str = ""
     ) -> str | None:
         if code != CODE:
             return None

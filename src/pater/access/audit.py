@@ -11,6 +11,9 @@ from pater.access.caller import Caller
 from pater.fhir.definitions import TYPE_NUMBER
 from pater.store.journal import JournalEntry, JournalRow
 
+# Stands in the name of the one who acted between the person and the app that acted for them.
+APP_MARK = " · "
+
 OK = "0"
 MINOR_FAILURE = "4"
 
@@ -39,6 +42,9 @@ _AUTHENTICATION = {
     "logout": ("110123", "Logout"),
     "token": ("110122", "Login"),
 }
+
+# A change in how somebody logs in (DICOM PS3.16, type Security Alert).
+_SECURITY = ("110137", "User security Attributes Changed")
 
 _REST_INTERACTIONS = frozenset(
     {
@@ -80,7 +86,7 @@ def entry(
     """A journal entry about the caller's doing.
 
     `action` is C, R, U, D or E and `outcome` 0, 4 or 8 (AuditEvent.action, AuditEvent.outcome);
-    `interaction` a code of restful-interaction or login, logout, token; `reason` a key of
+    `interaction` a code of restful-interaction or login, logout, token, security; `reason` a key of
     `policy_texts`. `query` must carry no identifying values.
     """
     return JournalEntry(
@@ -93,7 +99,7 @@ def entry(
         reason=reason,
         agent_kind=caller.kind,
         agent=caller.id,
-        agent_name=caller.name,
+        agent_name=f"{caller.name}{APP_MARK}{caller.app_name}" if caller.app else caller.name,
         role=caller.role,
         organization=caller.organization,
         organization_name=caller.organization_name,
@@ -151,6 +157,8 @@ def _meta(row: JournalRow) -> dict[str, Any]:
 def _type(row: JournalRow) -> dict[str, Any]:
     if row.interaction in _AUTHENTICATION:
         return _coding(_DCM, "110114", "User Authentication")
+    if row.interaction == "security":
+        return _coding(_DCM, "110113", "Security Alert")
     return _coding(_EVENT_TYPE, "rest", "RESTful Operation")
 
 
@@ -162,6 +170,8 @@ def _subtypes(row: JournalRow) -> list[dict[str, Any]]:
         if row.interaction == "token":
             found.append(_coding(_OWN_KINDS, "token"))
         return found
+    if row.interaction == "security":
+        return [_coding(_DCM, *_SECURITY)]
     known = row.interaction in _REST_INTERACTIONS
     return [_coding(_INTERACTION if known else _OWN_KINDS, row.interaction or "operation")]
 
@@ -169,7 +179,7 @@ def _subtypes(row: JournalRow) -> list[dict[str, Any]]:
 def _agents(row: JournalRow, base_url: str) -> list[dict[str, Any]]:
     """The client, the person before it if there is one, their organisation and this server."""
     reading = row.action == "R"
-    coming = row.interaction in _AUTHENTICATION
+    coming = row.interaction in _AUTHENTICATION or row.interaction == "security"
     client, server = (_RECEIVER, _SENDER) if reading else (_SENDER, _RECEIVER)
     network = {"network": {"address": row.source, "type": "2"}} if row.source else {}
     agents: list[dict[str, Any]] = []

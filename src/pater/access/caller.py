@@ -25,7 +25,8 @@ class Caller:
     caller proved who they are: 1 password, 2 two factors, 3 a private key. `scopes` are SMART v2
     scopes. `person` is a patient's own compartment number and `patient` the Patient id of it;
     `practitioner` is the Practitioner id of a clinician. `request_id` and `source` (network
-    address) belong to one request.
+    address) belong to one request. `app` is the app that acts for a person, `grant` what the person
+    allowed it, and `context` the only person whose data it was allowed (None = as the person may).
     """
 
     kind: Kind
@@ -43,6 +44,10 @@ class Caller:
     practitioner: str | None = None
     request_id: str = ""
     source: str = ""
+    app: str = ""
+    app_name: str = ""
+    grant: str = ""
+    context: int | None = None
 
 
 def owner_number(kind: str, id: str) -> int:

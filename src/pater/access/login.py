@@ -1,16 +1,17 @@
-"""Checks a password and a one-time code: slowly for guessers, alike for whoever asks."""
+"""Checks a password and a second factor: slowly for guessers, alike for whoever asks."""
 
 from __future__ import annotations
 
 import asyncio
 import hmac
 from collections.abc import Callable
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Final, Literal
 
 import pyotp
 from argon2.exceptions import Argon2Error, InvalidHashError
 
+from pater.access import lockout, single_codes
 from pater.access.accounts import (
     HASHER,
     LONGEST_LOGIN,
@@ -23,8 +24,6 @@ from pater.access.accounts import (
 from pater.store.database import Database, Record
 from pater.trust.keys import Keys, KeysError
 
-MOST_FAILURES: Final = 10
-LOCKED_FOR: Final = timedelta(minutes=5)
 _STEP: Final = 30  # seconds of one one-time code (RFC 6238, section 4.1)
 _STEPS: Final = (0, -1, 1)  # one step of clock drift either way (RFC 6238, section 5.2)
 
@@ -35,18 +34,26 @@ NOBODY: Final = (
     "F7J17DzD8agEgB3qY08VvA$0enmkIetstbm91oO7+kg797f71neCNfGm30csboDgjQ"
 )
 
-LoginReason = Literal["login-failed", "login-locked", "login-code"]
+LoginReason = Literal["login-failed", "login-locked", "login-code", "login-source"]
 
 
 class LoginError(Exception):
     """The login is refused. `reason` is a key of `policy_texts` and for the journal only: who
-    tries is told nothing but that it failed. `account` is whose login name it was, if anybody's.
+    tries is told nothing but that it failed, or `until` when the name or their network address is
+    locked, which is the same for names that nobody has. `account` is whose login name it was, if
+    anybody's.
     """
 
-    def __init__(self, reason: LoginReason, account: Account | None = None) -> None:
+    def __init__(
+        self,
+        reason: LoginReason,
+        account: Account | None = None,
+        until: datetime | None = None,
+    ) -> None:
         super().__init__("the login name, password or code is wrong, or the account is locked")
         self.reason = reason
         self.account = account
+        self.until = until
 
 
 async def authenticate(
@@ -70,27 +77,34 @@ async def authenticate(
 
 
 async def check_password(
-    db: Database, login: str, password: str, clock: Callable[[], datetime]
+    db: Database,
+    login: str,
+    password: str,
+    clock: Callable[[], datetime],
+    *,
+    source: str = "",
 ) -> Account:
     """First step of a login: name and password. Raises LoginError.
 
     The attempt is counted before the password is looked at, so that a thousand attempts at once
-    are not a thousand guesses; a right password takes its own count back.
+    are not a thousand guesses; a right password takes its own count back. `source` is the network
+    address, counted as well when it is one.
     """
     name = normal_login(login[: LONGEST_LOGIN * 4]).replace("\0", "")
-    row, locked = await _attempt(db, "login", name, clock())
+    problem, until = await _counted(db, name, source, clock())
+    row = await db.fetchrow("select * from account where login = $1", name)
     secret = normal_password(password[: LONGEST_PASSWORD * 4])
     right = await asyncio.to_thread(
-        _matches, row["password_hash"] if row and not locked else NOBODY, secret
+        _matches, row["password_hash"] if row and not problem else NOBODY, secret
     )
+    if problem:
+        raise LoginError(problem, account_of(row) if row else None, until)
     if row is None:
         raise LoginError("login-failed")
-    if locked:
-        raise LoginError("login-locked", account_of(row))
     if not right or len(secret) > LONGEST_PASSWORD or not row["active"]:
         raise LoginError("login-failed", account_of(row))
     account = account_of(row)
-    await _succeeded(db, account.id, wholly=not account.two_factors)
+    await _succeeded(db, name, source, wholly=not account.two_factors)
     return account
 
 
@@ -102,18 +116,15 @@ async def check_code(
     clock: Callable[[], datetime],
     *,
     single_use_codes: bool = True,
+    source: str = "",
 ) -> Account:
-    """Second step of a login: the one-time code. Raises LoginError.
+    """Second step of a login: the one-time code of the authenticator app. Raises LoginError.
 
     With `single_use_codes` a code is accepted once, also by two requests at the same moment, and
     none older than the last one (RFC 6238, section 5.2).
     """
     now = clock()
-    row, locked = await _attempt(db, "id", account_id, now)
-    if row is None:
-        raise LoginError("login-failed")
-    if locked:
-        raise LoginError("login-locked", account_of(row))
+    row = await _counted_account(db, account_id, source, now)
     step = _step_of(_secret(keys, row), code, now)
     if step is None or not row["active"]:
         raise LoginError("login-code", account_of(row))
@@ -125,61 +136,65 @@ async def check_code(
         )
         if used is None:
             raise LoginError("login-code", account_of(row))
-    await _succeeded(db, row["id"], wholly=True)
+    await _succeeded(db, row["login"], source, wholly=True)
     return account_of(row)
 
 
-_ATTEMPT = {
-    column: f"""
-        update account
-        set failures = case when locked_until is null then failures + 1 else 1 end,
-            locked_until = case
-                when locked_until is null and failures + 1 >= $2 then $4::timestamptz
-            end
-        where {column} = $1 and (locked_until is null or locked_until <= $3)
-        returning *
-    """  # noqa: S608 (the column is one of two constants)
-    for column in ("login", "id")
-}
-_FIND = {
-    column: f"select * from account where {column} = $1"  # noqa: S608 (as above)
-    for column in ("login", "id")
-}
+async def check_single_code(
+    db: Database,
+    keys: Keys,
+    account_id: str,
+    code: str,
+    clock: Callable[[], datetime],
+    *,
+    source: str = "",
+) -> Account:
+    """Second step with a recovery code, or with the code that an operator gave; LoginError."""
+    now = clock()
+    row = await _counted_account(db, account_id, source, now)
+    if not row["active"] or not await single_codes.use(db, keys, account_id, code, now):
+        raise LoginError("login-code", account_of(row))
+    await _succeeded(db, row["login"], source, wholly=True)
+    return account_of(row)
 
 
-async def _attempt(
-    db: Database, column: Literal["login", "id"], value: str, now: datetime
-) -> tuple[Record | None, bool]:
-    """Count an attempt; gives the account and whether it is locked.
+async def _counted_account(db: Database, account_id: str, source: str, now: datetime) -> Record:
+    row = await db.fetchrow("select * from account where id = $1", account_id)
+    if row is None:
+        raise LoginError("login-failed")
+    problem, until = await _counted(db, row["login"], source, now)
+    if problem:
+        raise LoginError(problem, account_of(row), until)
+    return row
 
-    The tenth attempt in a row locks before it is checked and, if right, unlocks again. A count
-    that a crash loses is no harm, so nobody waits for the disk here: an attempt at a name that
-    exists takes no longer than at one that does not.
+
+async def _counted(
+    db: Database, login: str, source: str, now: datetime
+) -> tuple[LoginReason | None, datetime | None]:
+    """Count an attempt; gives why and until when it is not looked at, if so.
+
+    From a locked address nothing is counted against a name: there, nobody locks others out.
     """
-    async with db.transaction() as connection:
-        await connection.execute("set local synchronous_commit = off")
-        row = await connection.fetchrow(
-            _ATTEMPT[column], value, MOST_FAILURES, now, now + LOCKED_FOR
-        )
-        if row is not None:
-            return row, False
-        return await connection.fetchrow(_FIND[column], value), True
+    key = lockout.source_key(source)
+    if key is not None:
+        until = await lockout.attempt(db, key, lockout.SOURCE, now)
+        if until is not None:
+            return "login-source", until
+    until = await lockout.attempt(db, lockout.name_key(login), lockout.NAME, now)
+    return ("login-locked", until) if until is not None else (None, None)
 
 
-async def _succeeded(db: Database, account_id: str, *, wholly: bool) -> None:
+async def _succeeded(db: Database, login: str, source: str, *, wholly: bool) -> None:
     """Take back the count of a right step; the whole login clears what was counted before.
 
-    The right password alone must not clear wrong codes, or codes could be guessed for ever.
+    The right password alone must not clear wrong codes, or codes could be guessed for ever; nor
+    does a login clear its network address, or guesses could hide between one's own logins.
     """
-    await db.execute(
-        """
-        update account
-        set failures = case when $2 then 0 else greatest(failures - 1, 0) end, locked_until = null
-        where id = $1
-        """,
-        account_id,
-        wholly,
-    )
+    key = lockout.source_key(source)
+    if key is not None:
+        await lockout.take_back(db, key)
+    settle = lockout.clear if wholly else lockout.take_back
+    await settle(db, lockout.name_key(login))
 
 
 def _matches(hashed: str, secret: bytes) -> bool:

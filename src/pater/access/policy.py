@@ -8,11 +8,12 @@ shown) or for the data of one person. What it leaves out, the table does not all
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal, get_args
+from functools import lru_cache
+from typing import Literal, NamedTuple, get_args
 
 from pater.access import policy_texts, scopes
 from pater.access.binding import is_bound
-from pater.access.caller import TWO_FACTORS, Caller, owner_number
+from pater.access.caller import TWO_FACTORS, Caller, Kind, owner_number
 
 __all__ = [
     "ACTIONS",
@@ -182,6 +183,30 @@ def decide(caller: Caller, action: Action, type: str, *, person: int | None) -> 
     `persons`. A person number (0 = data of no person) decides about that person's data, also
     when they are of a public type (the physician or the place of a document).
     """
+    who = _Bearer(
+        caller.role, caller.kind, caller.id, caller.person, caller.scopes, caller.purpose,
+        caller.strength, bool(caller.organization), bool(caller.app), caller.context,
+    )  # fmt: skip
+    return _remembered(who, action, type, person)
+
+
+class _Bearer(NamedTuple):
+    """What of a caller decides; the same for all requests of a token."""
+
+    role: str
+    kind: Kind
+    id: str
+    person: int | None
+    scopes: tuple[str, ...]
+    purpose: str
+    strength: int
+    organization: bool
+    app: bool
+    context: int | None
+
+
+@lru_cache(maxsize=4096)
+def _remembered(caller: _Bearer, action: Action, type: str, person: int | None) -> Decision:
     which = group(type)
     return _decided(
         caller, action, type, person, "personal" if which == "public" and person else which
@@ -189,7 +214,7 @@ def decide(caller: Caller, action: Action, type: str, *, person: int | None) -> 
 
 
 def _decided(
-    caller: Caller, action: Action, type: str, person: int | None, which: Group
+    caller: _Bearer, action: Action, type: str, person: int | None, which: Group
 ) -> Decision:
     if which == "audit" and action in _WRITING:
         return _denied("journal-only-grows")
@@ -214,6 +239,9 @@ def _decided(
     if rule.organization and not caller.organization:
         return _denied("no-organization")
     persons: frozenset[int] | None = None
+    bound = rule.bound and action == "search"
+    if caller.app and which == "owned":
+        return _denied("no-scope")  # a subscription would go on when the app is gone
     if rule.mine:
         persons = frozenset({owner_number(caller.kind, caller.id)})
         if person is not None and person not in persons:
@@ -225,11 +253,16 @@ def _decided(
         persons = frozenset({caller.person})
         if person is not None and person not in persons:
             return _denied("other-person")
+    elif caller.context is not None and not rule.shared:
+        # an app that was given one record sees this one, whatever its person may see
+        persons, bound = frozenset({caller.context}), False
+        if person is not None and person not in persons:
+            return _denied("other-person")
     elif rule.shared:
-        own = caller.person if person is None else None
+        own = caller.context or caller.person if person is None else None
         personal = _decided(caller, action, type, own, "personal") if own else None
         persons = frozenset({0}) | ((personal.persons if personal else None) or frozenset())
-    return Decision(True, rule.reason, persons, rule.bound and action == "search")
+    return Decision(True, rule.reason, persons, bound)
 
 
 def _denied(reason: str) -> Decision:

@@ -119,6 +119,64 @@ TEXTS: dict[str, dict[str, str]] = {
         "cs": "Neúspěšné přihlášení: jednorázový kód nesouhlasí nebo už byl použit.",
         "en": "Failed login: the one-time code is wrong or was used before.",
     },
+    "login-source": {
+        "cs": "Neúspěšné přihlášení: ze sítě přišlo příliš mnoho pokusů a je na chvíli zamčena.",
+        "en": "Failed login: too many attempts came from the network; it is locked for a while.",
+    },
+    "login-new": {
+        "cs": "Přihlášení z nového prohlížeče nebo z nové sítě.",
+        "en": "Login from a new browser or network.",
+    },
+    "login-passkey": {
+        "cs": "Přihlášení přístupovým klíčem.",
+        "en": "Login with a passkey.",
+    },
+    "login-single-code": {
+        "cs": "Přihlášení jednorázovým záložním kódem.",
+        "en": "Login with a recovery code.",
+    },
+    "login-key": {
+        "cs": "Neúspěšné přihlášení: přístupový klíč není platný.",
+        "en": "Failed login: the passkey is not valid.",
+    },
+    "login-key-copied": {
+        "cs": "Neúspěšné přihlášení: počítadlo přístupového klíče se vrátilo, klíč je snad kopie.",
+        "en": "Failed login: the counter of the passkey went back; it may be a copy.",
+    },
+    "step-up": {
+        "cs": "Druhý faktor prokázán znovu.",
+        "en": "The second factor was shown again.",
+    },
+    "session-ended": {
+        "cs": "Člověk ukončil jedno ze svých přihlášení.",
+        "en": "The person ended one of their sessions.",
+    },
+    "sessions-ended": {
+        "cs": "Člověk ukončil svá ostatní přihlášení.",
+        "en": "The person ended their other sessions.",
+    },
+    "password-changed": {"cs": "Změna hesla.", "en": "The password was changed."},
+    "passkey-added": {"cs": "Přidán přístupový klíč.", "en": "A passkey was added."},
+    "passkey-renamed": {"cs": "Přejmenován přístupový klíč.", "en": "A passkey was renamed."},
+    "passkey-removed": {"cs": "Odebrán přístupový klíč.", "en": "A passkey was removed."},
+    "totp-set": {
+        "cs": "Nastavena ověřovací aplikace.",
+        "en": "An authenticator app was set up.",
+    },
+    "codes-made": {
+        "cs": "Vytvořeny nové záložní kódy.",
+        "en": "New recovery codes were made.",
+    },
+    "account-added": {"cs": "Správce založil účet.", "en": "An operator added the account."},
+    "account-locked": {"cs": "Správce uzamkl účet.", "en": "An operator locked the account."},
+    "account-unlocked": {
+        "cs": "Správce odemkl účet.",
+        "en": "An operator unlocked the account.",
+    },
+    "account-reset": {
+        "cs": "Správce zrušil druhý faktor účtu a vydal jednorázový kód.",
+        "en": "An operator took the second factor away and handed out a one-time code.",
+    },
     "token": {"cs": "Vydání přístupového tokenu.", "en": "An access token was issued."},
     "token-request": {
         "cs": "Token nevydán: žádost není v pořádku.",
@@ -139,6 +197,46 @@ TEXTS: dict[str, dict[str, str]] = {
     "token-purpose": {
         "cs": "Token nevydán: systém nemá požadovaný účel přístupu.",
         "en": "No token: the purpose of use is not open to the system.",
+    },
+    "app-registered": {
+        "cs": "Správce zapsal aplikaci, kterou lidé mohou připojit.",
+        "en": "The operator registered an app that people may connect.",
+    },
+    "app-removed": {
+        "cs": "Správce odebral aplikaci; všem skončil její přístup.",
+        "en": "The operator took the app away; its access ended for everybody.",
+    },
+    "app-token": {
+        "cs": "Aplikace dostala přístupový token.",
+        "en": "An app was given an access token.",
+    },
+    "app-allowed": {
+        "cs": "Člověk dovolil aplikaci, aby jednala za něj.",
+        "en": "The person allowed an app to act for them.",
+    },
+    "app-refused": {
+        "cs": "Člověk aplikaci přístup nedovolil.",
+        "en": "The person did not allow the app.",
+    },
+    "app-launched": {
+        "cs": "Zdravotník otevřel aplikaci se záznamem pacienta.",
+        "en": "The professional opened an app with the patient's record.",
+    },
+    "app-ended": {
+        "cs": "Přístup aplikace byl zrušen.",
+        "en": "The app's access was ended.",
+    },
+    "app-replay": {
+        "cs": "Kód nebo token aplikace byl použit podruhé; její přístup skončil.",
+        "en": "A code or token of the app was used twice; its access was ended.",
+    },
+    "app-code": {
+        "cs": "Token nevydán: kód nebo token aplikace neplatí.",
+        "en": "No token: the app's code or token is not valid.",
+    },
+    "app-asked": {
+        "cs": "Ověření tokenu aplikace.",
+        "en": "A token was looked into.",
     },
 }
 

@@ -5,24 +5,27 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
 from datetime import datetime
-from typing import Final
-from urllib.parse import parse_qsl
+from typing import Final, cast
+from urllib.parse import parse_qsl, urlencode
 
 from starlette.requests import ClientDisconnect, Request
-from starlette.responses import JSONResponse, Response
+from starlette.responses import JSONResponse, RedirectResponse, Response
 from starlette.routing import BaseRoute, Route
 
-from pater.access import audit, smart
+from pater.access import app_metadata, audit, smart
+from pater.access.app_tokens import AppDesk, Marks
 from pater.access.caller import KEY, Caller
 from pater.access.clients import client_caller
 from pater.access.smart import OAuthError
 from pater.access.tokens import LIFETIME, Tokens
 from pater.store.database import Database
 from pater.store.journal import JournalEntry
+from pater.trust.identity import public_jwk
 from pater.trust.keys import Keys
 
 LONGEST_FORM: Final = 65_536
 MOST_FIELDS: Final = 20
+APP_GRANTS: Final = frozenset({"authorization_code", "refresh_token"})
 _PRIVATE: Final = {"Cache-Control": "no-store", "Pragma": "no-cache"}
 _PUBLIC: Final = {"Cache-Control": "public, max-age=300", "Access-Control-Allow-Origin": "*"}
 
@@ -39,11 +42,13 @@ def routes(
     *,
     tokens: Tokens,
     journal: Journal,
+    apps: AppDesk | None = None,
 ) -> list[BaseRoute]:
     """`POST /oauth/token`, the SMART configuration (also below `/fhir`) and the key set.
 
     `base_url` is the public address without a slash at the end. `journal` must have written when
-    it returns. In a demonstration a refused client is told what exactly was wrong.
+    it returns. In a demonstration a refused client is told what exactly was wrong. With `apps`
+    there are introspection and revocation too, and the addresses that OpenID Connect wants.
     """
 
     def address(request: Request) -> str:
@@ -53,11 +58,14 @@ def routes(
         source, request_id = request.client.host if request.client else "", _id(request)
         try:
             form = await _form(request)
+            if apps is not None and form.get("grant_type") in APP_GRANTS:
+                given = await apps.token(form, _marks(request, address(request), "token"))
+                return JSONResponse(given, headers=_PRIVATE)
             base = address(request)
             caller = await smart.grant(db, form, {base + "/oauth/token", base}, clock)
         except OAuthError as error:
             await journal([_refused(error, clock, source, request_id)])
-            return _error(error, demo)
+            return _error(error, demo, request)
         asked = replace(caller, source=source, request_id=request_id)
         await journal([audit.entry(asked, "E", "token", audit.OK, clock=clock, reason="token")])
         answer = {
@@ -69,12 +77,56 @@ def routes(
         return JSONResponse(answer, headers=_PRIVATE)
 
     async def configuration(request: Request) -> Response:
-        return JSONResponse(smart.configuration(address(request)), headers=_PUBLIC)
+        document = smart.configuration(address(request))
+        if apps is not None:
+            document = app_metadata.configuration(address(request), document)
+        return JSONResponse(document, headers=_PUBLIC)
 
     async def jwks(_: Request) -> Response:
-        return JSONResponse(keys.jwks(), headers=_PUBLIC)
+        found = keys.jwks()
+        if apps is not None:
+            found = {"keys": [*found["keys"], public_jwk(apps.identity)]}
+        return JSONResponse(found, headers=_PUBLIC)
 
+    async def openid(request: Request) -> Response:
+        return JSONResponse(app_metadata.openid(address(request)), headers=_PUBLIC)
+
+    async def introspect(request: Request) -> Response:
+        return await _asked(request, "introspect")
+
+    async def revoke(request: Request) -> Response:
+        return await _asked(request, "revoke")
+
+    async def _asked(request: Request, what: str) -> Response:
+        desk = cast(AppDesk, apps)
+        marks = _marks(request, address(request), what)
+        try:
+            form = await _form(request)
+            if what == "revoke":
+                await desk.revoke(form, marks)
+                return Response(headers=_PRIVATE)
+            return JSONResponse(await desk.introspect(form, marks), headers=_PRIVATE)
+        except OAuthError as error:
+            await journal([_refused(error, clock, marks.source, marks.request_id)])
+            return _error(error, demo, request)
+
+    async def authorize(request: Request) -> Response:
+        """An app may post its request (SMART 2.2, `authorize-post`); the page shows it by GET."""
+        try:
+            form = await _form(request)
+        except OAuthError as error:
+            return _error(error, demo, request)
+        return RedirectResponse("/oauth/authorize?" + urlencode(form), 303, headers=_PRIVATE)
+
+    of_apps: list[BaseRoute] = [
+        Route("/oauth/authorize", authorize, methods=["POST"]),
+        Route("/oauth/introspect", introspect, methods=["POST"]),
+        Route("/oauth/revoke", revoke, methods=["POST"]),
+        Route("/.well-known/openid-configuration", openid),
+        Route("/.well-known/oauth-authorization-server", openid),
+    ]
     return [
+        *(of_apps if apps is not None else ()),
         Route("/oauth/token", token, methods=["POST"]),
         Route("/.well-known/smart-configuration", configuration),
         Route("/fhir/.well-known/smart-configuration", configuration),
@@ -129,9 +181,22 @@ def _refused(
     return audit.entry(caller, "E", "token", audit.MINOR_FAILURE, clock=clock, reason=reason)
 
 
-def _error(error: OAuthError, demo: bool) -> Response:
+def _marks(request: Request, base: str, what: str) -> Marks:
+    return Marks(
+        request.headers,
+        request.client.host if request.client else "",
+        _id(request),
+        # made out to this endpoint, to the token endpoint, or to the server as a whole
+        frozenset({base + "/oauth/token", f"{base}/oauth/{what}", base}),
+    )
+
+
+def _error(error: OAuthError, demo: bool, request: Request) -> Response:
     text = f"{error.text}: {error.detail}" if demo and error.detail else error.text
     status = 401 if error.code == "invalid_client" else 400
+    headers = dict(_PRIVATE)
+    if status == 401 and "authorization" in request.headers:
+        headers["WWW-Authenticate"] = 'Basic realm="oauth"'  # RFC 6749, section 5.2
     return JSONResponse(
-        {"error": error.code, "error_description": text}, status_code=status, headers=_PRIVATE
+        {"error": error.code, "error_description": text}, status_code=status, headers=headers
     )

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Final
+from uuid import UUID
 
 from pater.access import audit
 from pater.access.accounts import Account, account_of
@@ -16,8 +17,35 @@ from pater.access.policy import ROLE_PURPOSES, ROLE_SCOPES
 from pater.store.database import Database, Record
 from pater.store.journal import JournalEntry
 
-IDLE: Final = timedelta(minutes=30)
-LONGEST: Final = timedelta(hours=12)
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """How long a session lives without a look, and how long at most."""
+
+    idle: timedelta
+    longest: timedelta
+
+
+def _minutes(idle: int, longest: int) -> Limits:
+    return Limits(timedelta(minutes=idle), timedelta(minutes=longest))
+
+
+# By role and strength of the login. A role that is not in it with strength 1 has no session
+# before the second factor was shown.
+LIMITS: Final[dict[tuple[str, int], Limits]] = {
+    ("patient", PASSWORD): _minutes(10, 60),
+    ("patient", TWO_FACTORS): _minutes(30, 8 * 60),
+    ("clinician", PASSWORD): _minutes(10, 60),
+    ("clinician", TWO_FACTORS): _minutes(30, 12 * 60),
+    ("loader", TWO_FACTORS): _minutes(15, 4 * 60),
+    ("provider-system", TWO_FACTORS): _minutes(15, 4 * 60),
+    ("none", TWO_FACTORS): _minutes(15, 60),
+}
+_OTHERWISE: Final = _minutes(5, 30)
+IDLE: Final = max(each.idle for each in LIMITS.values())
+# For acts that change how somebody logs in, a second factor shown this long ago is enough.
+PROVED_FOR: Final = timedelta(minutes=10)
+MOST_SHOWN: Final = 50
 # A look at a page keeps the session alive; it is written down at most this often.
 _TOUCH: Final = timedelta(minutes=1)
 _TOKEN_BYTES: Final = 32
@@ -40,40 +68,163 @@ class Session:
     patient: str
     csrf: str
     lang: str
+    proved: datetime | None = None  # when a second factor was last shown
+
+    def freshly_proved(self, now: datetime) -> bool:
+        """Whether a second factor was shown a short while ago."""
+        return self.proved is not None and now - self.proved < PROVED_FOR
+
+
+@dataclass(frozen=True, slots=True)
+class Listed:
+    """A living session as its person sees it; `id` is a name, not the token."""
+
+    id: str
+    created: datetime
+    seen: datetime
+    source: str
+    agent: str
+    strength: int
+    current: bool
+
+
+def limits(role: str, strength: int) -> Limits:
+    """How long a session of this role and strength lives."""
+    return LIMITS.get((role, strength), _OTHERWISE)
+
+
+def may_begin(role: str, strength: int) -> bool:
+    """Whether the role has sessions of this strength at all."""
+    return (role, strength) in LIMITS
 
 
 async def open_session(
-    db: Database, account: Account, clock: Callable[[], datetime], *, lang: str
+    db: Database,
+    account: Account,
+    clock: Callable[[], datetime],
+    *,
+    lang: str,
+    strength: int | None = None,
+    source: str = "",
+    agent: str = "",
 ) -> str:
     """A new session for an account whose login was checked; gives its token (256 random bits).
 
-    An account with a one-time-code secret has proved two factors. A role with one purpose of use
-    starts with it, any other chooses.
+    Without a `strength`, an account with a one-time-code secret has proved two factors. A role
+    with one purpose of use starts with it, any other chooses. `agent` is the browser in a few
+    words.
     """
     token = secrets.token_urlsafe(_TOKEN_BYTES)
     now = clock()
     purposes = ROLE_PURPOSES[account.role]
+    if strength is None:
+        strength = TWO_FACTORS if account.two_factors else PASSWORD
     await db.execute(
         """
         insert into session (token_hash, account, created, seen, expires, strength, purpose,
-                             patient, csrf, lang)
-        values ($1, $2, $3, $3, $4, $5, $6, '', $7, $8)
+                             patient, csrf, lang, proved, source, agent)
+        values ($1, $2, $3, $3, $4, $5, $6, '', $7, $8, $9, $10, $11)
         """,
         _hash(token),
         account.id,
         now,
-        now + LONGEST,
-        TWO_FACTORS if account.two_factors else PASSWORD,
+        now + limits(account.role, strength).longest,
+        strength,
         purposes[0] if len(purposes) == 1 else "",
         secrets.token_urlsafe(_TOKEN_BYTES),
         lang,
+        now if strength >= TWO_FACTORS else None,
+        source,
+        agent,
     )
     return token
 
 
+async def prove(db: Database, token: str, clock: Callable[[], datetime]) -> str | None:
+    """A second factor was shown within a living session: gives the token that it goes on under.
+
+    A session that gets stronger gets a new token (whoever knew the old one has nothing); None
+    when it has ended meanwhile.
+    """
+    session = await read_session(db, token, clock)
+    if session is None:
+        return None
+    now = clock()
+    if session.strength >= TWO_FACTORS:
+        await db.execute("update session set proved = $2 where token_hash = $1", _hash(token), now)
+        return token
+    fresh = secrets.token_urlsafe(_TOKEN_BYTES)
+    until = session.created + limits(session.account.role, TWO_FACTORS).longest
+    changed = await db.fetchval(
+        """
+        update session
+        set token_hash = $2, csrf = $3, strength = $4, proved = $5, expires = $6
+        where token_hash = $1 returning true
+        """,
+        _hash(token),
+        _hash(fresh),
+        secrets.token_urlsafe(_TOKEN_BYTES),
+        TWO_FACTORS,
+        now,
+        until,
+    )
+    return fresh if changed else None
+
+
+async def sessions_of(
+    db: Database, account: str, token: str, clock: Callable[[], datetime]
+) -> list[Listed]:
+    """The living sessions of an account, the last used first; `token` tells which is the asker's.
+
+    At most 50, of which the asker's is one.
+    """
+    now = clock()
+    rows = await db.fetch(
+        """
+        select s.id, s.created, s.seen, s.source, s.agent, s.strength, a.role,
+               s.token_hash = $2 as current
+        from session s join account a on a.id = s.account
+        where s.account = $1 and s.expires > $3 and s.seen > $4
+        order by s.token_hash = $2 desc, s.seen desc limit $5
+        """,
+        account,
+        _hash(token),
+        now,
+        now - IDLE,
+        MOST_SHOWN,
+    )
+    return [
+        Listed(
+            str(row["id"]), row["created"], row["seen"], row["source"], row["agent"],
+            row["strength"], row["current"],
+        )
+        for row in rows
+        if row["seen"] > now - limits(row["role"], row["strength"]).idle
+    ]  # fmt: skip
+
+
+async def end_listed(db: Database, account: str, id: UUID) -> bool:
+    """End one session of the account by its name; False when there is none (any more)."""
+    return bool(
+        await db.fetchval(
+            "delete from session where account = $1 and id = $2 returning true", account, id
+        )
+    )
+
+
+async def end_others(db: Database, account: str, token: str) -> int:
+    """End every session of the account but the one of `token` ("" = all); gives their number."""
+    rows = await db.fetch(
+        "delete from session where account = $1 and token_hash <> $2 returning id",
+        account,
+        _hash(token),
+    )
+    return len(rows)
+
+
 async def read_session(db: Database, token: str, clock: Callable[[], datetime]) -> Session | None:
-    """The living session of a token, kept alive by this look; None when it ended, idled for 30
-    minutes, is older than 12 hours, or its account is closed.
+    """The living session of a token, kept alive by this look; None when it ended, idled or lived
+    longer than its `limits`, or its account is closed.
     """
     if not 0 < len(token) <= _LONGEST_TOKEN:
         return None
@@ -82,7 +233,7 @@ async def read_session(db: Database, token: str, clock: Callable[[], datetime]) 
     row = await db.fetchrow(
         """
         select a.*, s.created as session_created, s.seen, s.expires, s.strength, s.purpose,
-               s.patient as opened, s.csrf, s.lang
+               s.patient as opened, s.csrf, s.lang, s.proved
         from session s join account a on a.id = s.account
         where s.token_hash = $1 and s.expires > $2 and s.seen > $3 and a.active
         """,
@@ -90,7 +241,7 @@ async def read_session(db: Database, token: str, clock: Callable[[], datetime]) 
         now,
         now - IDLE,
     )
-    if row is None:
+    if row is None or row["seen"] <= now - limits(row["role"], row["strength"]).idle:
         return None
     if now - row["seen"] >= _TOUCH:
         await db.execute(
@@ -154,6 +305,29 @@ def account_caller(account: Account, *, strength: int, purpose: str) -> Caller:
     )
 
 
+# What is no refusal, and as which interaction it stands in the journal.
+_DONE: Final = {
+    "login": "login",
+    "login-new": "login",
+    "login-passkey": "login",
+    "login-single-code": "login",
+    "step-up": "login",
+    "logout": "logout",
+    "session-ended": "logout",
+    "sessions-ended": "logout",
+    "password-changed": "security",
+    "passkey-added": "security",
+    "passkey-renamed": "security",
+    "passkey-removed": "security",
+    "totp-set": "security",
+    "codes-made": "security",
+    "account-added": "security",
+    "account-locked": "security",
+    "account-unlocked": "security",
+    "account-reset": "security",
+}
+
+
 def login_entry(
     account: Account | None,
     reason: str,
@@ -162,7 +336,8 @@ def login_entry(
     source: str,
     request_id: str,
 ) -> JournalEntry:
-    """The journal entry of a login (`reason` login), a logout (logout) or a `LoginError.reason`.
+    """The journal entry of a coming or going, of a change in how somebody logs in, or of a
+    refusal (`LoginError.reason`).
 
     Somebody unknown is written without the login name: people type passwords into that field.
     """
@@ -172,12 +347,11 @@ def login_entry(
         else Caller(kind="person", id="", name="", role="")
     )
     caller = replace(known, source=source, request_id=request_id)
-    done = reason in ("login", "logout")
     return audit.entry(
         caller,
         "E",
-        reason if done else "login",
-        audit.OK if done else audit.MINOR_FAILURE,
+        _DONE.get(reason, "login"),
+        audit.OK if reason in _DONE else audit.MINOR_FAILURE,
         clock=clock,
         reason=reason,
     )
@@ -197,4 +371,5 @@ def _session(row: Record) -> Session:
         patient=row["opened"],
         csrf=row["csrf"],
         lang=row["lang"],
+        proved=row["proved"],
     )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import math
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Awaitable, Callable, Collection, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Final, Literal, TypeGuard
@@ -35,8 +35,15 @@ _PURPOSE_SYSTEMS: Final = (
 )
 
 OAuthCode = Literal[
-    "invalid_request", "invalid_client", "invalid_grant", "invalid_scope", "unsupported_grant_type"
+    "invalid_request",
+    "invalid_client",
+    "invalid_grant",
+    "invalid_scope",
+    "unsupported_grant_type",
+    "unsupported_token_type",
 ]
+
+Registered = Callable[[Database, str], Awaitable[Client | None]]
 
 
 class OAuthError(Exception):
@@ -91,7 +98,7 @@ async def grant(
         raise OAuthError("unsupported_grant_type", "only client_credentials is supported")
     client = await authenticate_client(db, form, audiences, clock)
     scopes = _scopes(client, form.get("scope", ""))
-    purpose = _purpose(client, form.get("purpose_of_use", ""))
+    purpose = purpose_of(client, form.get("purpose_of_use", ""))
     return client_caller(client, scopes=scopes, purpose=purpose)
 
 
@@ -100,10 +107,11 @@ async def authenticate_client(
     form: Mapping[str, str],
     audiences: Collection[str],
     clock: Callable[[], datetime],
+    registered: Registered = find,
 ) -> Client:
     """The client whose private key signed the assertion (RFC 7523, section 3); raises OAuthError.
 
-    An assertion lives five minutes at most and is accepted once.
+    An assertion lives five minutes at most and is accepted once. `registered` looks clients up.
     """
     if form.get("client_assertion_type") != ASSERTION_TYPE:
         raise _unproved(f"client_assertion_type must be {ASSERTION_TYPE}")
@@ -114,18 +122,18 @@ async def authenticate_client(
         raise _unproved("iss and sub must both be the client id")
     if form.get("client_id", client_id) != client_id:
         raise _unproved("client_id is not that of the assertion")
-    client = await find(db, client_id)
+    client = await registered(db, client_id)
     if client is None or not client.active:
         raise _unproved("the client is not registered")
     if not _signed(text, assertion, client):
         raise _unproved("no registered key of the client fits the signature", client)
     expires = _times(assertion.claims, clock(), client)
-    if not _audience_fits(assertion.claims.get("aud"), audiences):
+    if not audience_fits(assertion.claims.get("aud"), audiences):
         raise _unproved("aud must be the address of the token endpoint", client)
     jti = assertion.claims.get("jti")
     if not isinstance(jti, str) or not 0 < len(jti) <= _LONGEST_JTI:
         raise _unproved(f"jti must be a text of 1 to {_LONGEST_JTI} characters", client)
-    if not await _first_use(db, client.id, jti, expires, clock()):
+    if not await first_use(db, client.id, jti, expires, clock()):
         raise OAuthError(
             "invalid_client",
             "client authentication failed",
@@ -215,7 +223,7 @@ def _times(claims: Mapping[str, Any], now: datetime, client: Client) -> datetime
     leeway = LEEWAY.total_seconds()
     moment = now.timestamp()
     expires = claims.get("exp")
-    if not _is_time(expires):
+    if not is_time(expires):
         raise _unproved("exp must be a number", client)
     if moment >= expires + leeway:
         raise _unproved("the assertion has expired", client)
@@ -223,21 +231,21 @@ def _times(claims: Mapping[str, Any], now: datetime, client: Client) -> datetime
         raise _unproved("exp must be at most five minutes ahead", client)
     for name in ("nbf", "iat"):
         value = claims.get(name)
-        if value is not None and (not _is_time(value) or value > moment + leeway):
+        if value is not None and (not is_time(value) or value > moment + leeway):
             raise _unproved(f"{name} lies in the future", client)
     return datetime.fromtimestamp(expires, now.tzinfo)
 
 
-def _is_time(value: object) -> TypeGuard[int | float]:
+def is_time(value: object) -> TypeGuard[int | float]:
     return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
 
 
-def _audience_fits(value: object, audiences: Collection[str]) -> bool:
+def audience_fits(value: object, audiences: Collection[str]) -> bool:
     given = value if isinstance(value, list) else [value]
     return any(isinstance(each, str) and each in audiences for each in given)
 
 
-async def _first_use(
+async def first_use(
     db: Database, client_id: str, jti: str, expires: datetime, now: datetime
 ) -> bool:
     """Whether this jti of the client was never seen; the table's key decides, not a look before.
@@ -290,7 +298,7 @@ def _scopes(client: Client, wanted: str) -> tuple[str, ...]:
     return scopes
 
 
-def _purpose(client: Client, wanted: str) -> str:
+def purpose_of(client: Client, wanted: str) -> str:
     """The purpose of use (IHE IUA, ITI-71): a code or `system|code`.
 
     A client with one purpose has it without saying so; any other without one gets none, which
@@ -334,7 +342,5 @@ def configuration(base_url: str) -> dict[str, Any]:
             # any type with any of its search parameters, as far as registered for the client
             "system/Observation.rs?category=laboratory",
         ],
-        # required by SMART although no authorization endpoint is offered
-        "code_challenge_methods_supported": ["S256"],
         "capabilities": ["client-confidential-asymmetric", "permission-v1", "permission-v2"],
     }

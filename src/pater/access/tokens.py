@@ -22,7 +22,9 @@ LONGEST_TOKEN: Final = 8192
 _ALGORITHM: Final = "ES256"
 _TYPE: Final = "at+jwt"
 
-TokenProblem = Literal["malformed", "forged", "expired", "not-yet-valid", "wrong-audience"]
+TokenProblem = Literal[
+    "malformed", "forged", "expired", "not-yet-valid", "wrong-audience", "revoked"
+]
 
 
 class TokenError(Exception):
@@ -39,14 +41,23 @@ class Tokens:
 
     `issuer` is its public address (no slash at the end); tokens are for its FHIR API and nothing
     else, so the audience is `issuer` + `/fhir`. The algorithm is ES256 whatever a header says.
+    `revoked` tells whether what a person allowed an app (`Caller.grant`) has ended; it is asked
+    with every use of an app's token and must not wait for anything. Without it no app is let in.
     """
 
-    def __init__(self, keys: Keys, issuer: str, clock: Callable[[], datetime]) -> None:
+    def __init__(
+        self,
+        keys: Keys,
+        issuer: str,
+        clock: Callable[[], datetime],
+        revoked: Callable[[str], bool] | None = None,
+    ) -> None:
         self._key = keys.signing
         self._kid = keys.kid
         self._issuer = issuer
         self._audience = issuer + "/fhir"
         self._clock = clock
+        self._revoked = revoked
         public = ECKey.import_key({str(k): str(v) for k, v in keys.jwks()["keys"][0].items()})
 
         def claims(token: str) -> Mapping[str, Any]:
@@ -55,6 +66,7 @@ class Tokens:
         # A client sends one token with many requests. Whether its signature is right never
         # changes; the times are looked at with every use.
         self._claims = lru_cache(maxsize=4096)(claims)
+        self._caller = lru_cache(maxsize=4096)(lambda token: _caller(self._claims(token)))
 
     def issue(self, caller: Caller, lifetime: timedelta = LIFETIME) -> str:
         """A token that says all about the caller but the marks of one request.
@@ -66,7 +78,7 @@ class Tokens:
             "iss": self._issuer,
             "aud": self._audience,
             "sub": caller.id,
-            "client_id": caller.id,
+            "client_id": caller.app or caller.id,
             "iat": now,
             "nbf": now,
             "exp": now + int(lifetime.total_seconds()),
@@ -87,11 +99,17 @@ class Tokens:
                     "person": caller.person,
                     "patient": caller.patient,
                     "practitioner": caller.practitioner,
+                    **_app_claims(caller),
                 },
             },
         }
         header = {"alg": _ALGORITHM, "typ": _TYPE, "kid": self._kid}
         return jws.serialize_compact(header, orjson.dumps(claims), self._key, [_ALGORITHM])
+
+    def expiry(self, token: str) -> tuple[int, int]:
+        """When a token that `verify` accepted was issued and when it expires, in Unix seconds."""
+        claims = self._claims(token)
+        return claims["iat"], claims["exp"]
 
     def verify(self, token: str) -> Caller:
         """The caller of a token (without `request_id` and `source`); raises TokenError."""
@@ -107,7 +125,10 @@ class Tokens:
                 raise TokenError("expired", "the access token has expired")
             if now < claims["nbf"] - leeway:
                 raise TokenError("not-yet-valid", "the access token is not valid yet")
-            return _caller(claims)
+            caller = self._caller(token)
+            if caller.grant and (self._revoked is None or self._revoked(caller.grant)):
+                raise TokenError("revoked", "the access token was revoked")
+            return caller
         except (KeyError, TypeError, AttributeError) as error:
             # signed by us, but by another release
             raise TokenError("malformed", "the access token lacks a claim") from error
@@ -131,6 +152,13 @@ def _signed_claims(token: str, key: ECKey) -> Mapping[str, Any]:
     return claims
 
 
+def _app_claims(caller: Caller) -> dict[str, Any]:
+    """What only the token of an app says."""
+    if not caller.grant:
+        return {}
+    return {"app_name": caller.app_name, "grant": caller.grant, "context": caller.context}
+
+
 def _caller(claims: Mapping[str, Any]) -> Caller:
     iua, own = claims["extensions"]["ihe_iua"], claims["extensions"]["pater"]
     return Caller(
@@ -147,4 +175,8 @@ def _caller(claims: Mapping[str, Any]) -> Caller:
         person=own["person"],
         patient=own["patient"],
         practitioner=own["practitioner"],
+        app=claims["client_id"] if "grant" in own else "",
+        app_name=own.get("app_name", ""),
+        grant=own.get("grant", ""),
+        context=own.get("context"),
     )

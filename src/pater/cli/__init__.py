@@ -1,181 +1,53 @@
-"""The `pater` command: serve, demonstrate, hand out tokens, look after the database."""
+"""The `pater` command: serve, demonstrate, hand out tokens, look after data and work under way."""
 
 from __future__ import annotations
 
-import asyncio
-import os
-import socket
-import sys
-from collections.abc import Callable
-from dataclasses import replace
-from functools import wraps
-from typing import Any, NoReturn, ParamSpec, TypeVar
+from typing import Final
 
 import click
 
-from pater import __version__, demo, serving
-from pater.processes import MOST
-from pater.settings import Settings, SettingsError, load
-from pater.store.embedded import EmbeddedError
-from pater.trust.keys import KeysError
+from pater import __version__
+from pater.cli import (
+    account,
+    apps,
+    audit,
+    bulk,
+    ca,
+    gateway,
+    jobs,
+    reindex,
+    service,
+    subscriptions,
+    terminology,
+    testscript,
+    validate,
+)
 
-P = ParamSpec("P")
-T = TypeVar("T")
-
-
-def fail(message: str, advice: str = "") -> NoReturn:
-    """Ends the command with what is wrong and what to do about it."""
-    click.secho(f"✗ {message}", fg="red", err=True)
-    if advice:
-        click.echo(f"  {advice}", err=True)
-    sys.exit(1)
-
-
-def settings_of(**overrides: Any) -> Settings:
-    """The settings, or an end with a readable message."""
-    try:
-        return load(os.environ, **overrides)
-    except SettingsError as error:
-        fail(str(error), "See `pater config` and docs/operations.md for the settings.")
-
-
-def readable(function: Callable[P, T]) -> Callable[P, T]:
-    """Turns the failures an operator can mend into messages."""
-
-    @wraps(function)
-    def wrapped(*args: P.args, **kwargs: P.kwargs) -> T:
-        try:
-            return function(*args, **kwargs)
-        except EmbeddedError as error:
-            fail(error.message, error.advice)
-        except serving.ServingError as error:
-            fail(error.message, error.advice)
-        except KeysError as error:
-            fail(f"{error}.", error.advice)
-        except BaseExceptionGroup as group:  # of the tasks that serve: one failure ends them all
-            lost = group.subgroup(KeysError)
-            if lost is None:
-                raise
-            fail(
-                "A stored secret does not open with the keys of this data folder.",
-                "Restore the folder `keys` that belongs to this database from the backup.",
-            )
-
-    return wrapped
+COMMANDS: Final = (
+    service.demo_command,
+    service.serve,
+    service.token,
+    service.totp,
+    service.config,
+    service.db,
+    account.account,
+    apps.app,
+    audit.audit,
+    bulk.import_command,
+    ca.ca,
+    gateway.gateway,
+    jobs.jobs,
+    jobs.worker,
+    reindex.reindex,
+    subscriptions.subscriptions,
+    subscriptions.mailbox,
+    terminology.load_command,
+    testscript.testscript,
+    validate.validate,
+)
 
 
-def free_port(settings: Settings) -> None:
-    """Ends when somebody else listens on our port already."""
-    if not 0 < settings.port < 65536:
-        fail(f"{settings.port} is no port: they go from 1 to 65535.", "Choose one: PATER_PORT=8080")
-    if not 0 < settings.workers <= MOST:
-        fail(f"{settings.workers} server processes cannot be run.", f"From 1 to {MOST} can.")
-    with socket.socket(socket.AF_INET6 if ":" in settings.host else socket.AF_INET) as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind((settings.host, settings.port))
-        except OSError as error:
-            fail(
-                f"{settings.host}:{settings.port} cannot be used: {error.strerror}.",
-                f"Stop what listens there (ss -ltnp 'sport = :{settings.port}'), or choose another"
-                f" port: PATER_PORT={settings.port + 1} make demo",
-            )
-
-
-@click.group()
+@click.group(commands=COMMANDS)
 @click.version_option(__version__, prog_name="pater")
 def main() -> None:
     """Páteř, a national eHealth backbone."""
-
-
-@main.command(name="demo")
-@click.option("--port", type=int, help="Port to serve at (PATER_PORT).")
-@click.option("--empty", is_flag=True, help="No demonstration records, only clients and accounts.")
-@click.option("--workers", type=int, help="Server processes (PATER_WORKERS).")
-@readable
-def demo_command(port: int | None, empty: bool, workers: int | None) -> None:
-    """Serve a demonstration with a small region of its own."""
-    settings = settings_of(port=port, demo=True, workers=workers)
-    strict = os.environ.get("PATER_STRICT_IDENTIFIERS")
-    if strict is None:  # published examples hold identifiers that fail their check
-        settings = replace(settings, strict_identifiers=False)
-    demo.mark(settings)
-    free_port(settings)
-    serving.run(
-        settings,
-        serving.Extras(demo.Preparation(empty=empty), demo.announce, demo.demo_accounts),
-    )
-
-
-@main.command()
-@click.option("--port", type=int, help="Port to serve at (PATER_PORT).")
-@click.option("--workers", type=int, help="Server processes (PATER_WORKERS).")
-@readable
-def serve(port: int | None, workers: int | None) -> None:
-    """Serve with the settings of the environment."""
-    settings = settings_of(port=port, workers=workers)
-    if settings.demo_mark.exists():
-        fail(
-            f"{settings.data} holds a demonstration with public credentials.",
-            "Use `pater demo` there, or give a service its own folder: PATER_DATA=/srv/pater",
-        )
-    free_port(settings)
-    serving.run(settings)
-
-
-@main.command()
-@click.argument("name")
-@click.option("--purpose", help="Purpose of use, e.g. TREAT, ETREAT, PATRQT.")
-@readable
-def token(name: str, purpose: str | None) -> None:
-    """Print a bearer token of a demonstration client or person (demo mode only)."""
-    settings = settings_of()
-    demo.require(settings)
-    click.echo(asyncio.run(demo.token(settings, name, purpose)))
-
-
-@main.command()
-@click.argument("login")
-@readable
-def totp(login: str) -> None:
-    """Print the current one-time code of a demonstration account (demo mode only)."""
-    settings = settings_of()
-    demo.require(settings)
-    click.echo(asyncio.run(demo.code(settings, login)))
-
-
-@main.command()
-def config() -> None:
-    """Print the settings in force, secrets masked."""
-    for name, value in settings_of().shown().items():
-        click.echo(f"{name:20} {value}")
-
-
-@main.group()
-def db() -> None:
-    """Look after the database."""
-
-
-@db.command()
-@readable
-def migrate() -> None:
-    """Bring the schema up to date."""
-    asyncio.run(serving.migrate_only(settings_of()))
-    click.echo("The schema is up to date.")
-
-
-@db.command()
-@readable
-def dsn() -> None:
-    """Print the address of the running embedded database (for psql)."""
-    click.echo(serving.running_dsn(settings_of()))
-
-
-# commands that register themselves
-from pater.cli import bulk as _bulk  # noqa: E402, F401
-from pater.cli import jobs as _jobs  # noqa: E402, F401
-from pater.cli import reindex as _reindex  # noqa: E402, F401
-from pater.cli import subscriptions as _subscriptions  # noqa: E402, F401
-from pater.cli import terminology as _terminology  # noqa: E402, F401
-from pater.cli import testscript as _testscript  # noqa: E402, F401
-from pater.cli import validate as _validate  # noqa: E402, F401

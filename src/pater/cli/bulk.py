@@ -13,7 +13,7 @@ import click
 
 from pater.access.caller import KEY, Caller
 from pater.app import open_house
-from pater.cli import main, readable, settings_of
+from pater.cli.common import readable, settings_of
 from pater.rest.bulk.imports import Imports
 from pater.rest.bulk.owners import caller_json
 from pater.serving import configure_logging, running_dsn
@@ -35,7 +35,7 @@ _CALLER = Caller(
 )
 
 
-@main.command(name="import")
+@click.command(name="import")
 @click.argument(
     "files", nargs=-1, required=True, type=click.Path(exists=True, dir_okay=False, path_type=Path)
 )

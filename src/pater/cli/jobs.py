@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 import click
 
 from pater.app import open_house, workers
-from pater.cli import main, readable, settings_of
+from pater.cli.common import readable, settings_of
 from pater.serving import configure_logging, running_database, running_dsn
 from pater.settings import Settings
 from pater.store.jobs import JobRow, cancel, listing
@@ -17,7 +17,7 @@ from pater.store.jobs import JobRow, cancel, listing
 _STATES = ("waiting", "running", "done", "failed", "cancelled")
 
 
-@main.command()
+@click.command()
 @click.option("--state", type=click.Choice(_STATES), default=None, help="Only these.")
 @click.option("--kind", default="", help="Only jobs of this kind.")
 @click.option("--count", default=50, show_default=True, help="The newest so many.")
@@ -49,7 +49,7 @@ def line(row: JobRow, now: datetime) -> str:
     return "  ".join([*parts, progress, row.note, row.error]).rstrip()
 
 
-@main.command()
+@click.command()
 @readable
 def worker() -> None:
     """Do the jobs of a running Páteř in a process of their own, beside the serving one."""

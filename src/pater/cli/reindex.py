@@ -6,7 +6,7 @@ import asyncio
 
 import click
 
-from pater.cli import fail, main, readable, settings_of
+from pater.cli.common import fail, readable, settings_of
 from pater.fhir.definitions import RESOURCE_TYPES
 from pater.serving import running_database
 from pater.settings import Settings
@@ -17,7 +17,7 @@ from pater.store.reindex import progress
 _PAUSE = 1.0
 
 
-@main.command()
+@click.command()
 @click.argument("types", nargs=-1, metavar="[TYPE]...")
 @click.option("--all", "every", is_flag=True, help="Index every type anew.")
 @click.option("--wait", is_flag=True, help="Show the progress until it is done.")

@@ -7,7 +7,7 @@ from email.message import EmailMessage
 
 import click
 
-from pater.cli import main, readable, settings_of
+from pater.cli.common import readable, settings_of
 from pater.rest.subscriptions import tables
 from pater.rest.subscriptions.mailbox import Mailbox
 from pater.rest.subscriptions.tables import Kept
@@ -17,7 +17,7 @@ from pater.settings import Settings
 _MOST = 10_000
 
 
-@main.command()
+@click.command()
 @click.option("--state", type=click.Choice(["requested", "active", "error", "off"]), default=None)
 @readable
 def subscriptions(state: str | None) -> None:
@@ -51,7 +51,7 @@ def line(kept: Kept) -> str:
     return "  ".join([*parts, kept.error]).rstrip()
 
 
-@main.command()
+@click.command()
 @click.option("--port", default=2525, show_default=True)
 @readable
 def mailbox(port: int) -> None:

@@ -13,7 +13,7 @@ import click
 
 from pater import serving
 from pater.app import open_house, rooms
-from pater.cli import fail, main, readable, settings_of
+from pater.cli.common import fail, readable, settings_of
 from pater.fhir.packages import PackageError, resources
 from pater.rest.terminology.packages import load_package
 from pater.settings import Settings
@@ -28,7 +28,7 @@ _KINDS = ("package", *sorted(READERS))
 _SHOWN = 20
 
 
-@main.command(name="load")
+@click.command(name="load")
 @click.argument("kind", type=click.Choice(_KINDS))
 @click.argument("files", nargs=-1, required=True, type=click.Path(exists=True, path_type=Path))
 @click.option("--url", default="", help="The code system's address, when it is another.")

@@ -9,7 +9,7 @@ from pathlib import Path
 import click
 import httpx
 
-from pater.cli import fail, main
+from pater.cli.common import fail
 from pater.fhir.json import dumps
 from pater.fhir.packages import PackageError, resources
 from pater.testscript.messages import ScriptError
@@ -20,7 +20,7 @@ from pater.testscript.running import Outcome, Run, load
 SCRIPTS = Path(__file__).resolve().parents[1] / "testscript" / "scripts"
 
 
-@main.command()
+@click.command()
 @click.argument("scripts", nargs=-1, type=click.Path(exists=True, path_type=Path))
 @click.option(
     "--base",

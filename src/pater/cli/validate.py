@@ -9,7 +9,7 @@ from typing import Any
 
 import click
 
-from pater.cli import fail, main
+from pater.cli.common import fail
 from pater.fhir import xml
 from pater.fhir.issues import Issue, has_errors, operation_outcome
 from pater.fhir.json import JsonError, dumps, parse
@@ -26,7 +26,7 @@ _KINDS = frozenset(
 _BULK = frozenset(("snapshot", "text", "mapping", "contact"))
 
 
-@main.command()
+@click.command()
 @click.argument(
     "files", nargs=-1, required=True, type=click.Path(exists=True, dir_okay=False, path_type=Path)
 )

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from functools import cache
-from typing import Any
+from typing import Any, NamedTuple
 
 from pater.fhir.definitions import compartment
-from pater.fhir.fhirpath.compile import Fn, mixed
+from pater.fhir.fhirpath.compile import Fn, plain
 from pater.fhir.references import Ref, reference_of
 from pater.fhir.search.parameters import indexed_parameters
 
@@ -14,15 +15,29 @@ from pater.fhir.search.parameters import indexed_parameters
 _OWNERS = ("subject", "patient", "beneficiary", "individual")
 
 
+class _Stream(NamedTuple):
+    """Where references to owners stand: nothing without one of the `keys` (None = anywhere).
+
+    `presumed`: a reference that does not tell its type is taken for a Patient's.
+    """
+
+    keys: tuple[str, ...] | None
+    fn: Fn
+    presumed: bool
+
+
 @cache
-def _streams(type_name: str) -> tuple[tuple[Fn, bool], ...]:
-    """(closure, whether a reference that does not tell its type is taken for a Patient's)."""
+def _streams(type_name: str) -> tuple[_Stream, ...]:
     codes = compartment("Patient").get(type_name, ())
     ordered = [code for code in _OWNERS if code in codes]
     ordered += [code for code in codes if code not in ordered]
     parameters = indexed_parameters(type_name)
     return tuple(
-        (mixed(alternative.code), alternative.targets == ("Patient",) or code in _OWNERS)
+        _Stream(
+            alternative.keys,
+            plain(alternative.code),
+            alternative.targets == ("Patient",) or code in _OWNERS,
+        )
         for code in ordered
         if code in parameters
         for alternative in parameters[code].alternatives
@@ -37,19 +52,7 @@ def patient_references(type: str, resource: dict[str, Any]) -> list[Ref]:
     the element allows nothing else or says whom the resource is about. Their `type` is then set
     to Patient. A Patient starts with itself (when it has an id), then its links. No repetition.
     """
-    found: dict[Ref, None] = {}
-    if type == "Patient" and isinstance(resource.get("id"), str):
-        found[Ref("relative", "Patient", resource["id"])] = None
-    for fn, presumed in _streams(type):
-        for _, holder in fn([resource], resource):
-            ref = reference_of(holder) if isinstance(holder, dict) else Ref("logical")
-            if ref.kind in ("contained", "logical"):
-                continue
-            if ref.type is None and presumed:
-                ref = ref._replace(type="Patient")
-            if ref.type == "Patient":
-                found[ref] = None
-    return list(found)
+    return list(dict.fromkeys(_references(type, resource)))
 
 
 def clinical_person_reference(type: str, resource: dict[str, Any]) -> Ref | None:
@@ -58,5 +61,20 @@ def clinical_person_reference(type: str, resource: dict[str, Any]) -> Ref | None
     The subject, patient or beneficiary when the compartment has such a parameter, else the first
     of the definition's order (author, performer, participant …).
     """
-    references = patient_references(type, resource)
-    return references[0] if references else None
+    return next(_references(type, resource), None)
+
+
+def _references(type: str, resource: dict[str, Any]) -> Iterator[Ref]:
+    if type == "Patient" and isinstance(resource.get("id"), str):
+        yield Ref("relative", "Patient", resource["id"])
+    for keys, fn, presumed in _streams(type):
+        if keys is not None and resource.keys().isdisjoint(keys):
+            continue
+        for holder in fn([resource], resource):
+            ref = reference_of(holder) if isinstance(holder, dict) else Ref("logical")
+            if ref.kind in ("contained", "logical"):
+                continue
+            if ref.type is None and presumed:
+                ref = ref._replace(type="Patient")
+            if ref.type == "Patient":
+                yield ref

@@ -7,12 +7,15 @@ may be ignorant but never wrong.
 
 from __future__ import annotations
 
+import operator as arithmetic
 from collections.abc import Callable, Mapping
+from datetime import datetime
+from decimal import Decimal
 from functools import lru_cache
 from types import MappingProxyType
 from typing import Any
 
-from pater.fhir.fhirpath.items import fields
+from pater.fhir.fhirpath.items import exact, fields
 from pater.fhir.fhirpath.parser import (
     Binary,
     Call,
@@ -23,10 +26,8 @@ from pater.fhir.fhirpath.parser import (
     Node,
     parse,
 )
-
-Json = dict[str, Any]
-Answer = Callable[[Json], bool | None]
-"""True, False, or None: it cannot be told from here."""
+from pater.fhir.guard_paths import Answer, Json, either, existence
+from pater.fhir.references import reference_texts
 
 
 @lru_cache(maxsize=2048)
@@ -56,7 +57,9 @@ def _binary(node: Binary, kind: str) -> Answer | None:
     operator = node.operator
     if operator in ("=", "!=") and isinstance(node.right, Literal):
         return _equal(node, kind)
-    if operator not in ("or", "and", "implies", "=", "!="):
+    if operator in _ORDER:
+        return _compared(node, kind)
+    if operator not in ("or", "and", "implies", "=", "!=", "xor"):
         return None
     left, right = _truth(node.left, kind), _truth(node.right, kind)
     if operator == "or":
@@ -85,18 +88,7 @@ def _either(left: Answer | None, right: Answer | None, decides: bool) -> Answer 
         assert only is not None
         one = only
         return lambda holder: decides if one(holder) is decides else None
-    first, second = left, right
-
-    def check(holder: Json) -> bool | None:
-        answer = first(holder)
-        if answer is decides:
-            return decides
-        other = second(holder)
-        if other is decides:
-            return decides
-        return None if answer is None or other is None else not decides
-
-    return check
+    return either(left, right, decides)
 
 
 def _negated(answer: Answer) -> Answer:
@@ -147,6 +139,9 @@ def _call(node: Call, kind: str) -> Answer | None:
         return None if inner is None else _negated(inner)
     if name in ("startsWith", "contains") and len(node.arguments) == 1:
         return _text(target, name, node.arguments[0], kind)
+    if isinstance(target, Call) and target.target is None and name in ("exists", "empty"):
+        found = existence(target, kind)
+        return found if found is None or name == "exists" else _negated(found)
     root = _root(target)
     keys = None if root is None else _keys(root, kind)
     if keys is None:
@@ -160,6 +155,19 @@ def _call(node: Call, kind: str) -> Answer | None:
     absent = name != "exists"
     present = None if not whole or node.arguments else not absent
     wanted = frozenset(keys)
+    further = None
+    if not whole and not node.arguments and name != "all":
+        further = existence(target, kind)
+    if further is not None:
+        leads = further
+
+        def follow(holder: Json) -> bool | None:
+            if wanted.isdisjoint(holder):
+                return absent
+            found = leads(holder)
+            return None if found is None else found is not absent
+
+        return follow
 
     def check(holder: Json) -> bool | None:
         return absent if wanted.isdisjoint(holder) else present
@@ -171,7 +179,9 @@ def _has_value(keys: tuple[str, ...]) -> Answer:
     wanted = frozenset(keys)
 
     def check(holder: Json) -> bool | None:
-        return False if wanted.isdisjoint(holder) else None
+        if wanted.isdisjoint(holder):
+            return False
+        return True if any(type(holder.get(key)) is str for key in keys) else None
 
     return check
 
@@ -209,6 +219,28 @@ def _equal(node: Binary, kind: str) -> Answer | None:
     def check(holder: Json) -> bool | None:
         value = holder.get(key)
         return (value == wanted) is positive if type(value) is str else None
+
+    return check
+
+
+_ORDER: Mapping[str, Callable[[Any, Any], bool]] = MappingProxyType(
+    {">": arithmetic.gt, ">=": arithmetic.ge, "<": arithmetic.lt, "<=": arithmetic.le}
+)
+
+
+def _compared(node: Binary, kind: str) -> Answer | None:
+    """A number against a literal."""
+    key = _single(node.left, kind)
+    literal = node.right
+    if key is None or not isinstance(literal, Literal) or type(literal.value) in (str, bool):
+        return None
+    limit, holds = literal.value, _ORDER[node.operator]
+
+    def check(holder: Json) -> bool | None:
+        value = holder.get(key)
+        if type(value) is int or type(value) is float or isinstance(value, Decimal):
+            return holds(exact(value), limit)
+        return None
 
     return check
 
@@ -253,7 +285,17 @@ def _in_order(period: Json) -> bool | None:
         return True if "_start" not in period and "_end" not in period else None
     if type(start) is not str or type(end) is not str or len(start) != len(end):
         return None
-    return True if start[10:] == end[10:] and start <= end else None
+    if start[10:] == end[10:] or (len(start) == _WITH_OFFSET and start[19:] == end[19:]):
+        return True if start <= end else None
+    if len(start) != _WITH_OFFSET:
+        return None
+    try:
+        return True if datetime.fromisoformat(start) <= datetime.fromisoformat(end) else None
+    except ValueError:
+        return None
+
+
+_WITH_OFFSET = len("2026-01-05T10:00:00+01:00")
 
 
 def _extension(extension: Json) -> bool | None:
@@ -263,17 +305,60 @@ def _extension(extension: Json) -> bool | None:
 
 
 def _no_component(observation: Json) -> bool | None:
-    """obs-7: says something only of an Observation with components."""
-    return None if "component" in observation else True
+    """obs-7: says something only of an Observation with components and a value of its own."""
+    if "component" not in observation:
+        return True
+    return None if any(key.startswith(("value", "_value")) for key in observation) else True
+
+
+def _composed(bundle: Json) -> bool | None:
+    """bdl-11: a document begins with its Composition."""
+    entries, kind = _entries(bundle), bundle.get("type")
+    if type(kind) is not str or not entries:
+        return None
+    if kind != "document":
+        return True
+    first = entries[0].get("resource")
+    composed = type(first) is dict and first.get("resourceType") == "Composition"
+    return True if composed else None
+
+
+def _named(organization: Json) -> bool | None:
+    """org-1: an organization has an identifier or a name."""
+    return True if organization.get("identifier") or organization.get("name") else None
+
+
+def _not_local(reference: Json) -> bool | None:
+    """ref-1: speaks only of references to what is contained; nothing is said without a text."""
+    text = reference.get("reference")
+    if text is None:
+        return None if "_reference" in reference else True
+    return True if type(text) is str and not text.startswith("#") else None
+
+
+def _all_used(resource: Json) -> bool | None:
+    """dom-3: what is contained is referred to; told where references with its ids are found."""
+    contained = resource.get("contained", [])
+    if type(contained) is not list or not all(type(each) is dict for each in contained):
+        return None
+    ids = [each.get("id") for each in contained]
+    if not ids:
+        return True
+    texts = reference_texts(resource)
+    return True if all(type(id) is str and f"#{id}" in texts for id in ids) else None
 
 
 _SPECIAL: Mapping[str, Answer] = MappingProxyType(
     {
+        "bdl-11": _composed,
         "bdl-3": _all_have("request", _REQUESTS),
         "bdl-4": _all_have("response", _RESPONSES),
         "bdl-7": _distinct,
+        "dom-3": _all_used,
         "ext-1": _extension,
         "obs-7": _no_component,
+        "org-1": _named,
         "per-1": _in_order,
+        "ref-1": _not_local,
     }
 )

@@ -16,7 +16,8 @@ from pater.fhir.definitions import Constraint, constraints, type_kind
 from pater.fhir.fhirpath import Environment, EvaluationError, Expression, compile_expression
 from pater.fhir.fhirpath.items import Field, Item, Scope, fields_by_key, truth, values_at
 from pater.fhir.fhirpath.types import TypeRef, is_a
-from pater.fhir.guards import Answer, guard
+from pater.fhir.guard_paths import Answer
+from pater.fhir.guards import guard
 from pater.fhir.issues import Issue
 
 LIMIT = 200
@@ -36,7 +37,7 @@ _CORRECTED = MappingProxyType(
     }
 )
 # What R4 calls best practice: a narrative in every resource.
-_ADVICE = frozenset(("dom-6",))
+ADVICE = frozenset(("dom-6",))
 _LEFT_OUT = _ELSEWHERE | _MISTAKEN | {_FILLED}
 _DOMAIN = ("Resource", "DomainResource")
 
@@ -49,7 +50,7 @@ class Rule(NamedTuple):
     guard: Answer | None
 
 
-class _Plan(NamedTuple):
+class Plan(NamedTuple):
     """What to do with an element of a type: its rules, and those of each child by JSON key."""
 
     rules: tuple[Rule, ...]
@@ -84,8 +85,13 @@ def rules_of(type_name: str) -> tuple[Rule, ...]:
     return _plan(type_name).rules
 
 
+def plan_of(type_name: str) -> Plan:
+    """The plan of a type or of the path of a backbone."""
+    return _plan(type_name)
+
+
 @cache
-def _plan(type_name: str) -> _Plan:
+def _plan(type_name: str) -> Plan:
     root = type_name.partition(".")[0]
     resource = type_kind(type_name) == "resource"
     found = list(_by_path(root).get(type_name, ()))
@@ -98,7 +104,7 @@ def _plan(type_name: str) -> _Plan:
     children: dict[str, tuple[Field, tuple[Rule, ...]]] = {}
     for key, field in fields_by_key(type_name).items():
         children[key] = field, _own_rules(type_name, field)
-    return _Plan(_compiled(tuple(found), type_name), children, resource)
+    return Plan(_compiled(tuple(found), type_name), children, resource)
 
 
 def _own_rules(type_name: str, field: Field) -> tuple[Rule, ...]:
@@ -114,6 +120,15 @@ def _own_rules(type_name: str, field: Field) -> tuple[Rule, ...]:
             found += _by_path(root).get(f"{type_name}.{stem}", ())
     # A rule on a choice speaks of all its types, so it is not held against one of them.
     return _compiled(tuple(found), inner if len(stems) == 1 else "Resource")
+
+
+def holds(rule: Rule, item: Item, scope: Scope) -> bool:
+    """Whether an item certainly does not break a rule."""
+    scope.environment.context = [item]
+    try:
+        return truth(rule.expression.run([item], scope)) is not False
+    except EvaluationError:
+        return False
 
 
 class _Run:
@@ -161,7 +176,7 @@ class _Run:
                 self._apply(rule, item, path, scope)
         self._children(plan, value, path, scope)
 
-    def _children(self, plan: _Plan, holder: dict[str, Any], path: str, scope: Scope) -> None:
+    def _children(self, plan: Plan, holder: dict[str, Any], path: str, scope: Scope) -> None:
         fields = plan.fields
         for key, given in holder.items():
             found = fields.get(key)
@@ -242,7 +257,7 @@ def check(
     on these values is a warning. Meant for a resource whose structure
     is valid; for another one it finds something or nothing, but never raises.
     """
-    run = _Run(resolver, clock, member_of, frozenset() if advice else _ADVICE)
+    run = _Run(resolver, clock, member_of, frozenset() if advice else ADVICE)
     scope = Scope(run.environment(resource, resource), 0, [])
     run.walk((TypeRef(type), resource, None), type if path is None else path, scope)
     return run.issues

@@ -66,7 +66,10 @@ def parse(data: bytes, *, max_depth: int = 64) -> dict[str, Any]:
     _check(value, data, max_depth)
     # Blanks are removed inside strings too, on both sides alike: the texts are equal only when
     # every number is written the same and no repeated key was dropped.
-    if orjson.dumps(value).translate(None, BLANK) != data.translate(None, BLANK):
+    written = orjson.dumps(value)
+    if written != data.rstrip(BLANK) and written.translate(None, BLANK) != data.translate(
+        None, BLANK
+    ):
         value = _parse_exactly(data)
     return value
 

@@ -96,14 +96,19 @@ class Scale:
         """
         if value in (math.inf, -math.inf):
             return float(value)
+        written = Decimal(repr(value)) if isinstance(value, float) else Decimal(value)
         if self.decimal is not None:
-            written = Decimal(repr(value)) if isinstance(value, float) else Decimal(value)
             return float(_EXACT.multiply(written, self.decimal))
-        exact = Fraction(repr(value)) if isinstance(value, float) else Fraction(value)
+        top, bottom = written.as_integer_ratio()
+        factor, offset = self.unit.factor, self.unit.offset
+        top, bottom = top * factor.numerator, bottom * factor.denominator
+        if offset:
+            top = top * offset.denominator + offset.numerator * bottom
+            bottom *= offset.denominator
         try:
-            return float(exact * self.unit.factor + self.unit.offset)
+            return top / bottom  # of integers: rounded once, as exactly as a fraction is
         except OverflowError:
-            return math.inf if exact > 0 else -math.inf
+            return math.inf if top > 0 else -math.inf
 
 
 _EXACT = Context(prec=400, Emax=999_999, Emin=-999_999, traps=[])

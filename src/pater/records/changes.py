@@ -60,10 +60,19 @@ A room that keeps something beside all resources of a type sees each change of t
 interaction it comes from. Raises RecordsError to refuse it.
 """
 
+Forget = Callable[[Sequence[str]], Awaitable[Sequence[Statement]]]
+"""(ids) -> what goes out together with resources of a type that are expunged whole."""
+
 
 @dataclass(frozen=True, slots=True)
 class HistoryPage:
-    """Versions of one resource, newest first; `next` is the cursor of the older ones."""
+    """Versions, newest first; `next` is the cursor of the older ones.
+
+    `total` where it is known; `revived` are those (type, id, version) before which the resource
+    was deleted.
+    """
 
     versions: Sequence[Stored]
     next: str | None
+    total: int | None = None
+    revived: frozenset[tuple[str, str, int]] = frozenset()

@@ -1,4 +1,4 @@
-"""What `:in`, `:not-in`, `:above` and `:below` of a search mean: codes, from the terminology."""
+"""What `:in`, `:not-in`, `:above` and `:below` of a search mean: codes, places, organisations."""
 
 from __future__ import annotations
 
@@ -15,11 +15,13 @@ from pater.fhir.search.query import (
     Node,
     Not,
     Or,
+    ReferenceTerm,
     SearchError,
     SearchRequest,
     TokenTerm,
     UriTerm,
 )
+from pater.store import hierarchy
 from pater.store.database import Database
 from pater.store.read import read
 from pater.terminology.issues import TxError
@@ -60,6 +62,8 @@ class _Reader:
                 Chain(each.type, await self.condition(each.condition)) for each in condition.chain
             ]
             return replace(condition, chain=tuple(chain))
+        if condition.kind == "reference" and condition.modifier in ("above", "below"):
+            return await self._parts(condition)
         if condition.kind != "token" or condition.modifier not in _LOOKED_UP:
             return condition
         try:
@@ -69,6 +73,19 @@ class _Reader:
             raise SearchError([Issue("error", "not-found", "", text)]) from problem
         modifier = "not" if condition.modifier == "not-in" else None
         return replace(condition, modifier=modifier, values=codes)
+
+    async def _parts(self, condition: Condition) -> Condition:
+        """A reference to places or organisations as to all that are part of them (or above)."""
+        walk = hierarchy.below if condition.modifier == "below" else hierarchy.above
+        found: list[ReferenceTerm] = []
+        for type_ in hierarchy.PARENTS:
+            terms = [t for t in condition.values if isinstance(t, ReferenceTerm)]
+            ids = [term.id for term in terms if term.id and term.types == (type_,)]
+            kin = await walk(self._db, type_, ids, limit=MOST_CODES) if ids else ()
+            found += [ReferenceTerm((type_,), id_, None) for id_ in sorted(kin)]
+        if len(found) > MOST_CODES:
+            raise _refused(condition, "too many parts", "too-costly")
+        return replace(condition, modifier=None, values=tuple(found))
 
     async def _codes(self, condition: Condition) -> tuple[TokenTerm, ...]:
         found: dict[TokenTerm, None] = {}

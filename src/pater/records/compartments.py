@@ -57,15 +57,22 @@ async def persons_for(
 
 def owner_reference(change: Change, base_url: str) -> Ref | None:
     """The reference that says whose the resource is; a Patient, or what else stands for one."""
-    if change.resource is None or change.person is not None or change.type == "Patient":
+    if change.resource is None or change.person is not None:
         return None
-    if change.type == "Binary":
+    return owner_of(change.type, change.resource, base_url)
+
+
+def owner_of(type: str, resource: dict[str, Any], base_url: str) -> Ref | None:
+    """As `owner_reference`, of a resource that no person is given for."""
+    if type == "Patient":
+        return None
+    if type == "Binary":
         # a Binary has the access rules of its security context (R4 Binary.securityContext)
-        text = change.resource.get("securityContext", {}).get("reference")
+        text = resource.get("securityContext", {}).get("reference")
         return here(parse_reference(text), base_url) if isinstance(text, str) else None
-    if not is_personal(change.type):
+    if not is_personal(type):
         return None
-    ref = clinical_person_reference(change.type, change.resource)
+    ref = clinical_person_reference(type, resource)
     if ref is None or ref.kind == "contained":
         return None
     return here(ref, base_url)

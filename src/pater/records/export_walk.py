@@ -164,8 +164,7 @@ async def run(
                 note = f"{output.done} resources, {share:.0%}"
                 await job.checkpoint(state, done=output.done, note=note)
         await asyncio.to_thread(output.finish)
-        job.done = output.done
-        await job.checkpoint({"place": place, "files": output.state()}, done=output.done, note="")
+        job.done, job.note = output.done, ""
         found = [each for each in output.state() if each[3]]
         return {"files": sorted(found, key=lambda each: (each[1], int(each[0].split(".")[1])))}
 

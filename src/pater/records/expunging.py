@@ -15,6 +15,7 @@ from pater.records.writing import commit, require
 from pater.store import expunge as store
 from pater.store.expunge import Row
 from pater.store.journal import JournalEntry
+from pater.store.write import Statement
 
 MOST_AT_ONCE = 1000
 INTERACTION = "expunge"
@@ -58,8 +59,16 @@ async def expunge(ports: Ports, caller: Caller, wish: Expunge) -> Expunged:
     async def tell(taken: Sequence[Row]) -> list[JournalEntry]:
         return await _entries(ports, caller, taken, reason)
 
+    async def also(taken: Sequence[Row]) -> list[Statement]:
+        found: list[Statement] = []
+        for type, forget in ports.forgets.items():
+            ids = [row[2] for row in taken if row[1] == type]
+            if ids:
+                found += await forget(ids)
+        return found
+
     if deleted:
-        rows += await store.take_deleted(ports.db, wish.type, wish.id, left, tell)
+        rows += await store.take_deleted(ports.db, wish.type, wish.id, left, tell, also)
     if wish.previous and len(rows) < left:
         rest = left - len(rows)
         rows += await store.take_versions(ports.db, wish.type, wish.id, rest, tell)

@@ -8,6 +8,7 @@ from typing import Any
 
 from pater.access.caller import Caller
 from pater.access.policy import Action
+from pater.fhir.issues import Issue
 from pater.fhir.search.custom import Custom
 from pater.fhir.search.query import SearchRequest
 from pater.records import (
@@ -23,10 +24,12 @@ from pater.records import (
     journal_search,
     latest,
     reading,
+    rehearsing,
     searching,
+    searching_types,
     writing,
 )
-from pater.records.changes import Change, HistoryPage, Keeper
+from pater.records.changes import Change, Forget, HistoryPage, Keeper
 from pater.records.conditional import Meant
 from pater.records.everything import Wish
 from pater.records.export_walk import ExportTask
@@ -36,7 +39,7 @@ from pater.records.importing import ImportTask
 from pater.records.ports import Ports
 from pater.store.database import Database
 from pater.store.files import Files
-from pater.store.history import Period
+from pater.store.history import Key, Period
 from pater.store.jobs import Job
 from pater.store.journal import JournalRow
 from pater.store.read import Stored, held_types
@@ -92,6 +95,10 @@ class Gate:
         """Lets a room see (and change, and refuse) every change of a type before it is written."""
         self._ports.keepers[type] = keeper
 
+    def forget(self, type: str, forget: Forget) -> None:
+        """Lets a domain take its own rows out together with resources that are expunged."""
+        self._ports.forgets[type] = forget
+
     async def read(self, caller: Caller, type: str, id: str) -> Stored:
         """The current version. Raises NotFound (also when withheld), Gone, Forbidden."""
         return await reading.read(self._ports, caller, type, id)
@@ -114,9 +121,13 @@ class Gate:
         count: int = 50,
         cursor: str | None = None,
         period: Period | None = None,
+        only: Collection[Key] | None = None,
     ) -> HistoryPage:
-        """Versions of one resource, newest first, deletions included. Raises as `read`."""
-        return await reading.history(self._ports, caller, type, id, count, cursor, period)
+        """Versions of one resource, newest first, deletions included. Raises as `read`.
+
+        A `count` of 0 gives their number alone; `only` = of these resources and versions.
+        """
+        return await reading.history(self._ports, caller, type, id, count, cursor, period, only)
 
     async def histories(
         self,
@@ -125,12 +136,16 @@ class Gate:
         count: int = 50,
         cursor: str | None = None,
         period: Period | None = None,
+        only: Collection[Key] | None = None,
     ) -> HistoryPage:
-        """Versions of all resources of a type ("" = of every type), newest first.
+        """Versions of all resources of a type ("" = of every type), newest first, as `history`.
 
-        Only for who may see everybody's data, or the own record. Raises Forbidden.
+        Only for who may see everybody's data, or the own record. Raises Forbidden; Unprocessable
+        when there are too many to be counted.
         """
-        return await histories.walk(self._ports, caller, type, count, cursor, period or Period())
+        return await histories.walk(
+            self._ports, caller, type, count, cursor, period or Period(), only
+        )
 
     async def types_held(self) -> frozenset[str]:
         """The resource types of which there is any (nothing is told of whom)."""
@@ -155,6 +170,12 @@ class Gate:
         `within` is the id of the Patient whose record alone is searched (else NotFound).
         """
         return await searching.search(self._ports, caller, request, count, within)
+
+    async def search_types(
+        self, caller: Caller, requests: Sequence[SearchRequest], size: int
+    ) -> list[searching_types.Part]:
+        """A page over several types in one order. Raises as `search`."""
+        return await searching_types.search(self._ports, caller, requests, size)
 
     async def everything(self, caller: Caller, patient: str, wish: Wish) -> Page:
         """A page of a patient's whole record ("" = of every patient's that the caller may see),
@@ -202,6 +223,10 @@ class Gate:
         Forbidden, NotFound, PreconditionFailed, Conflict, AlreadyClaimed, Unprocessable.
         """
         return await writing.commit(self._ports, caller, changes, claims, statements, interaction)
+
+    async def rehearse(self, caller: Caller, change: Change) -> list[Issue]:
+        """What would keep a change from being written; nothing is. Raises as `commit`."""
+        return await rehearsing.rehearse(self._ports, caller, change)
 
     async def visible(self, caller: Caller, versions: Sequence[Stored]) -> list[Stored]:
         """Those versions that a subscriber may be told of now; nothing leaves, none is recorded."""

@@ -2,21 +2,32 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 from pater.access.caller import Caller
 from pater.access.policy import decide, group
 from pater.fhir.definitions import RESOURCE_TYPES
 from pater.records.changes import HistoryPage
 from pater.records.errors import Forbidden
 from pater.records.ports import DONE, Ports
+from pater.records.reading import uncounted
 from pater.records.scope_filter import filter_of, full_page
 from pater.store import history as store
-from pater.store.history import Period, Place
+from pater.store.history import Key, Period, Place, revived
+from pater.store.read import Stored
 
 MAX_COUNT = 1000
+MOST_COUNTED = 1_000_000
 
 
 async def walk(
-    ports: Ports, caller: Caller, type: str, count: int, cursor: str | None, period: Period
+    ports: Ports,
+    caller: Caller,
+    type: str,
+    count: int,
+    cursor: str | None,
+    period: Period,
+    only: Collection[Key] | None = None,
 ) -> HistoryPage:
     """The versions of a type ("" = of all), newest first, and one journal entry a person shown.
 
@@ -48,18 +59,30 @@ async def walk(
         refusal = refusal or "not-bound"
         await ports.refused(caller, "history", type, refusal, interaction=interaction)
         raise Forbidden(refusal)
-    count = max(1, min(count, MAX_COUNT))
+    number_only = count == 0
+    count = MAX_COUNT if number_only else min(count, MAX_COUNT)
     before = Place.of(cursor) if cursor else None
     outside = filter_of(caller, "history", "search")
-    if outside is None:
-        page, after = await store.walk(ports.db, types, persons, period, before, count)
+    total: int | None = None
+    page: list[Stored] = []
+    after: Place | None = None
+    if number_only and outside is None and only is None:
+        total = await store.counted(ports.db, types, persons, period, MOST_COUNTED)
+        if total > MOST_COUNTED:
+            raise uncounted(MOST_COUNTED)
+    elif outside is None:
+        page, after = await store.walk(ports.db, types, persons, period, before, count, only)
     else:
         page, after = await full_page(
-            lambda place, size: store.walk(ports.db, types, persons, period, place, size),
+            lambda place, size: store.walk(ports.db, types, persons, period, place, size, only),
             lambda versions: outside.visible(ports.db, versions),
             before,
             count,
         )
+    if total is None and after is None and before is None:
+        total = len(page)
+    if number_only and total is None:
+        raise uncounted(MAX_COUNT)
     shown = {each.person for each in page}
     if not shown and persons is not None:
         shown = set(persons)
@@ -77,4 +100,6 @@ async def walk(
         )
         for person in sorted(shown or {0})
     )
-    return HistoryPage(page, after.text() if after else None)
+    if number_only:
+        return HistoryPage([], None, total)
+    return HistoryPage(page, after.text() if after else None, total, await revived(ports.db, page))

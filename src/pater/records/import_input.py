@@ -29,14 +29,49 @@ class InputError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Chunk:
-    """Some lines with their numbers, and where the next ones begin (unpacked bytes, lines).
+    """Some whole lines, `data`, behind line `first` of input `number`.
 
-    A line that is too long is None.
+    With `skipped` one line before them was too long. `offset` and `line` (unpacked bytes, lines)
+    are where the next ones begin.
     """
 
-    lines: list[tuple[int, bytes | None]]
+    data: bytes
+    number: int
+    first: int
     offset: int
     line: int
+    spool: bool = False
+    skipped: bool = False
+
+    def lines(self) -> list[tuple[int, bytes | None]]:
+        """The lines that are not empty, with their numbers; one that is too long is None."""
+        found: list[tuple[int, bytes | None]] = []
+        first = self.number * INPUT + self.first + 1
+        if self.skipped:
+            found.append((first, None))
+            first += 1
+        for code, text in enumerate(self.data.split(b"\n"), start=first):
+            if self.spool and text:
+                own, _, rest = text.partition(b"\t")
+                found.append((int(own), rest))
+            elif len(text) > LONGEST_LINE:
+                found.append((code, None))
+            elif text.strip():
+                found.append((code, text))
+        return found
+
+
+class Lines:
+    """The bytes of a chunk's lines by number, cut when the first one is asked for."""
+
+    def __init__(self, chunk: Chunk) -> None:
+        self._chunk = chunk
+        self._lines: dict[int, bytes] = {}
+
+    def __getitem__(self, number: int) -> bytes:
+        if not self._lines:
+            self._lines = {code: data for code, data in self._chunk.lines() if data is not None}
+        return self._lines[number]
 
 
 def chunks(path: Path, number: int, offset: int, line: int, *, spool: bool) -> Iterator[Chunk]:
@@ -71,31 +106,53 @@ def _skip(file: IO[bytes], offset: int) -> None:
 
 
 def _chunks(file: IO[bytes], number: int, offset: int, line: int, spool: bool) -> Iterator[Chunk]:
-    lines: list[tuple[int, bytes | None]] = []
-    size = 0
-    while text := file.readline(LONGEST_LINE + 1):
-        line += 1
-        offset += len(text)
-        if len(text) > LONGEST_LINE and not text.endswith(b"\n"):
-            lines.append((number * INPUT + line, None))
-            while (more := file.readline(_BLOCK)) and not more.endswith(b"\n"):
-                offset += len(more)
-            offset += len(more)
-        elif text.strip():
-            lines.append(_numbered(text, number, line, spool))
-            size += len(text)
-        if len(lines) == MOST_LINES or size >= MOST_BYTES:
-            yield Chunk(lines, offset, line)
-            lines, size = [], 0
-    if lines:
-        yield Chunk(lines, offset, line)
+    held = b""
+    ended = False
+    while held or not ended:
+        if len(held) < MOST_BYTES and not ended:
+            block = file.read(MOST_BYTES)
+            ended = not block
+            held += block
+            continue
+        if not spool and held.startswith(b"\n"):  # any number of empty lines cost nothing
+            kept = held.lstrip(b"\n")
+            line += len(held) - len(kept)
+            offset += len(held) - len(kept)
+            held = kept
+            continue
+        size = _whole(held) or (len(held) if ended else 0)
+        skipped = 0
+        if not size and len(held) > LONGEST_LINE:
+            skipped, held = _skip_line(file, held)
+            size = _whole(held)
+        elif not size:  # a long line goes on
+            block = file.read(MOST_BYTES)
+            ended = not block
+            held += block
+            continue
+        data, held = held[:size], held[size:]
+        first = line
+        line += data.count(b"\n") + bool(skipped) + bool(data and not data.endswith(b"\n"))
+        offset += size + skipped
+        yield Chunk(data, number, first, offset, line, spool, bool(skipped))
 
 
-def _numbered(text: bytes, number: int, line: int, spool: bool) -> tuple[int, bytes]:
-    if not spool:
-        return number * INPUT + line, text
-    code, _, rest = text.partition(b"\t")
-    return int(code), rest
+def _whole(held: bytes) -> int:
+    """Bytes of the whole lines that come next, as many as one chunk takes."""
+    if held.count(b"\n") <= MOST_LINES:
+        return held.rfind(b"\n") + 1
+    return len(held) - len(held.split(b"\n", MOST_LINES)[-1])
+
+
+def _skip_line(file: IO[bytes], held: bytes) -> tuple[int, bytes]:
+    """Passes over a line that has begun: how long it was, and what was read behind it."""
+    size = len(held)
+    while block := file.read(MOST_BYTES):
+        end = block.find(b"\n") + 1
+        if end:
+            return size + end, block[end:]
+        size += len(block)
+    return size, b""
 
 
 def place(code: int) -> str:

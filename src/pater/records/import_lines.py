@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import os
 import re
 import threading
-import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import lru_cache
@@ -17,16 +15,17 @@ from uuid import UUID, uuid5
 import orjson
 
 from pater.access.policy import group
-from pater.fhir.definitions import TYPE_NUMBER, SearchParameter
+from pater.fhir.definitions import RESOURCE_TYPES, TYPE_NUMBER, SearchParameter
 from pater.fhir.issues import Issue, has_errors
 from pater.fhir.json import JsonError, dumps, parse
 from pater.fhir.references import iter_references
 from pater.fhir.search.custom import NONE, Custom, together
 from pater.fhir.validation.base import validate_base
-from pater.records.changes import Change
-from pater.records.compartments import owner_reference
+from pater.fhir.validation.walk import declares
+from pater.records.compartments import owner_of
+from pater.records.import_input import Chunk
 from pater.store.body import BodyCodec
-from pater.store.copying import Tails, tails
+from pater.store.copying import Rows, Tails, rows_of, tails
 from pater.store.write import Put
 from pater.store.write_rows import body_of, index
 
@@ -34,6 +33,7 @@ _ID: Final = re.compile(r"[A-Za-z0-9\-.]{1,64}\Z")
 _CONDITIONAL: Final = re.compile(rb'"reference"\s*:\s*"([A-Z][A-Za-z]{2,40}\?[^"\\]{1,500})"')
 _NAMELESS: Final = UUID("5b1f6a0e-7a0e-5b0e-9c53-6e1d3a1d9f11")
 """Names resources that bring no id, by their content: again the same, again the same id."""
+_ONE_AT_A_TIME: Final = threading.Lock()  # two threads must not share one codec
 MOST_ISSUES: Final = 20
 """Problems of one line that are reported."""
 
@@ -53,12 +53,39 @@ class Line(NamedTuple):
     rows: Tails | None = None
     issues: tuple[Issue, ...] = ()
     waits: str = ""
+    keys: tuple[bytes, ...] = ()
+    declares: bool = False
+
+
+@dataclass(slots=True)
+class Made:
+    """What became of the lines of a chunk: the `odd` ones, and the rows of the others in columns.
+
+    `numbers` are the lines, `owner` is the place of each one's owner in `owners` (a Patient's is
+    itself); `keys` has the business keys of Patients, by their id; `declaring` are the lines
+    that declare profiles, which are not looked at here.
+    """
+
+    odd: list[Line]
+    numbers: list[int]
+    owner: list[int]
+    owners: list[tuple[str, str]]
+    keys: dict[str, tuple[bytes, ...]]
+    rows: Rows
+    declaring: frozenset[int]
+
+    def line(self, place: int) -> Line:
+        """What is known of one of the others."""
+        type_ = RESOURCE_TYPES[self.rows.types[place]]
+        return Line(self.numbers[place], type_, self.rows.ids[place])
 
 
 @dataclass(frozen=True, slots=True)
 class Prepare:
-    """How lines are made ready. `references` gives the targets of conditional references;
+    """How lines are made ready. `references` gives the targets of conditional references,
+    `refused` those that cannot have one, and why;
     `dictionaries` is a file of `save_dictionaries`, "" = none. `special` types go one by one.
+    `keys` gives the business keys of a Patient; it is found by its name in other processes.
     """
 
     updated: datetime
@@ -67,7 +94,9 @@ class Prepare:
     special: frozenset[str]
     dictionaries: str = ""
     references: Mapping[str, str] = field(default_factory=dict)
+    refused: Mapping[str, str] = field(default_factory=dict)
     parameters: tuple[SearchParameter, ...] = ()  # those beyond R4
+    keys: Callable[[Mapping[str, Any]], tuple[bytes, ...]] | None = None
 
 
 def conditional_references(data: bytes) -> frozenset[str]:
@@ -77,9 +106,30 @@ def conditional_references(data: bytes) -> frozenset[str]:
 
 def prepare(lines: Sequence[tuple[int, bytes]], rids: Sequence[int], how: Prepare) -> list[Line]:
     """Each (number, bytes) parsed, checked, indexed, compressed and encoded; `rids` one each."""
-    codec = _codec(how.dictionaries)
-    return [_line(number, data, rid, how, codec) for (number, data), rid in
-            zip(lines, rids, strict=True)]  # fmt: skip
+    with _ONE_AT_A_TIME:
+        codec = _codec(how.dictionaries)
+        return [_line(number, data, rid, how, codec) for (number, data), rid in
+                zip(lines, rids, strict=True)]  # fmt: skip
+
+
+def make(chunk: Chunk, rids: Sequence[int], how: Prepare) -> Made:
+    """All lines of a chunk made ready; `rids` has at least as many as there are lines."""
+    lines = chunk.lines()
+    good = [(code, data) for code, data in lines if data is not None]
+    made = prepare(good, rids[: len(good)], how)
+    odd = [Line(code, issues=(_TOO_LONG,)) for code, data in lines if data is None]
+    odd += [each for each in made if each.rows is None]
+    ready = [each for each in made if each.rows is not None]
+    owners: dict[tuple[str, str], int] = {}
+    return Made(
+        odd,
+        [each.number for each in ready],
+        [owners.setdefault(each.owner, len(owners)) for each in ready],
+        list(owners),
+        {each.id: each.keys for each in ready if each.keys},
+        rows_of((TYPE_NUMBER[e.type], e.id, e.rows) for e in ready if e.rows is not None),
+        frozenset(each.number for each in made if each.declares),
+    )
 
 
 def read_line(data: bytes, how: Prepare) -> tuple[dict[str, Any], str, str, tuple[Issue, ...]]:
@@ -125,15 +175,25 @@ def _line(number: int, data: bytes, rid: int, how: Prepare, codec: BodyCodec) ->
     if issues:
         return Line(number, type_, id_, issues=issues)
     if b"?" in data:
-        for _, holder in iter_references(resource):
-            if "?" in holder["reference"] and _CONDITIONAL.match(
-                b'"reference":"' + holder["reference"].encode() + b'"'
-            ):
+        for path, holder in iter_references(resource):
+            text = holder["reference"]
+            if "?" in text and _CONDITIONAL.match(b'"reference":"' + text.encode() + b'"'):
+                if text in how.refused:
+                    issue = Issue("error", "value", f"{path}.reference", how.refused[text])
+                    return Line(number, type_, id_, issues=(issue,))
                 return Line(number, type_, id_, waits="a conditional reference means nothing here")
+    declaring = not how.trust and declares(resource)
     if type_ in how.special:
-        return Line(number, type_, id_, special=True)
-    owner = owner_reference(Change("update", type_, id_, resource), how.base_url)
-    whose = ("", "")
+        return Line(number, type_, id_, special=True, declares=declaring)
+    owner = owner_of(type_, resource, how.base_url)
+    whose = ("Patient", id_) if type_ == "Patient" else ("", "")
+    keys: tuple[bytes, ...] = ()
+    if type_ == "Patient" and how.keys is not None:
+        try:
+            keys = how.keys(resource)
+        except (AttributeError, TypeError):  # nobody has validated it
+            issue = Issue("error", "structure", "Patient.identifier", "it cannot be read")
+            return Line(number, type_, id_, issues=(issue,))
     if owner is not None:
         if not owner.type or not owner.id:
             text = "the patient of this record is not known here"
@@ -143,7 +203,7 @@ def _line(number: int, data: bytes, rid: int, how: Prepare, codec: BodyCodec) ->
     indexed = index(put, _custom(how.parameters) if how.parameters else NONE)
     dictionary, packed = codec.compress(indexed.type_number, body_of(put, 1, how.updated))
     rows = tails(indexed, rid, how.updated, dictionary, packed)
-    return Line(number, type_, id_, whose, rows=rows)
+    return Line(number, type_, id_, whose, rows=rows, keys=keys, declares=declaring)
 
 
 def same(stored: bytes, resource: Mapping[str, Any]) -> bool:
@@ -199,12 +259,4 @@ def _custom(parameters: tuple[SearchParameter, ...]) -> Custom:
     return together(parameters, {})
 
 
-def begin_process(parent: int) -> None:
-    """What a worker process does first: it ends when its parent does, however that ended."""
-
-    def watch() -> None:
-        while os.getppid() == parent:
-            time.sleep(1)
-        os._exit(1)
-
-    threading.Thread(target=watch, daemon=True).start()
+_TOO_LONG: Final = Issue("error", "too-long", "", "a line has at most 16 MiB")

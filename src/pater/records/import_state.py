@@ -40,9 +40,9 @@ class State:
     errors: int = 0
     counts: dict[str, list[int]] = field(default_factory=dict)
 
-    def count(self, type: str, what: int) -> None:
-        """One more CREATED, UPDATED or UNCHANGED."""
-        self.counts.setdefault(type, [0, 0, 0])[what] += 1
+    def count(self, type: str, what: int, more: int = 1) -> None:
+        """So many more CREATED, UPDATED or UNCHANGED."""
+        self.counts.setdefault(type, [0, 0, 0])[what] += more
 
     def copy(self) -> State:
         """A copy that changes nothing here."""

@@ -7,12 +7,21 @@ from collections.abc import Collection, Mapping
 from typing import Final
 from urllib.parse import parse_qsl
 
+from pater.access.caller import Caller
 from pater.fhir.definitions import TYPE_NUMBER
-from pater.store.database import Database
+from pater.fhir.issues import Issue
+from pater.fhir.search.query import SearchError, SearchRequest, parse_search
+from pater.records.conditional import meant
+from pater.records.errors import Ambiguous, RecordsError
+from pater.records.ports import Ports
 from pater.store.read import persons_of
 from pater.store.tokens import code_hash, no_system_hash, system_code_hash
 
 _REMEMBERED: Final = 200_000
+_SEARCHES: Final = 2_000
+"""Queries of a chunk that are searched for; others wait for the next pass."""
+_FIELDS: Final = 20
+_SEVERAL: Final = "a conditional reference that means more than one resource"
 _OWNERS: Final = (
     "select r.type, r.id, r.person from unnest($1::smallint[], $2::text[]) as k(type, id)"
     " join resource r on r.type = k.type and r.id = k.id where not r.deleted"
@@ -30,8 +39,9 @@ group by k.token
 class Targets:
     """Looks them up for a chunk at a time, and remembers a bounded number."""
 
-    def __init__(self, db: Database) -> None:
-        self._db = db
+    def __init__(self, ports: Ports, caller: Caller) -> None:
+        self._ports, self._caller = ports, caller
+        self._db = ports.db
         self._persons: OrderedDict[str, int] = OrderedDict()
         self._meant: OrderedDict[str, str] = OrderedDict()
 
@@ -71,9 +81,16 @@ class Targets:
                     found[type_, id_] = person
         return found
 
-    async def resolve(self, texts: Collection[str]) -> dict[str, str]:
-        """`Type/id` of each conditional reference by identifier that means one resource here."""
+    async def resolve(self, texts: Collection[str]) -> tuple[dict[str, str], dict[str, str]]:
+        """`Type/id` of each conditional reference that means one resource here; and those that
+        never can, with the reason.
+
+        Those by identifier are looked up together, any other is a search of the caller's, decided
+        and recorded as such.
+        """
         found: dict[str, str] = {}
+        refused: dict[str, str] = {}
+        others: list[str] = []
         wanted: dict[str, dict[int, str]] = {}
         for text in texts:
             known = self._meant.get(text)
@@ -83,14 +100,50 @@ class Targets:
             type_, token = _token(text)
             if token is not None:
                 wanted.setdefault(type_, {})[token] = text
+            else:
+                others.append(text)
         for type_, tokens in wanted.items():
             for row in await self._db.fetch(_MEANT, TYPE_NUMBER[type_], list(tokens)):
-                if len(row["ids"]) == 1:
-                    text = tokens[row["token"]]
-                    found[text] = self._meant[text] = f"{type_}/{row['ids'][0]}"
-                    if len(self._meant) > _REMEMBERED:
-                        self._meant.popitem(last=False)
-        return found
+                text = tokens[row["token"]]
+                if len(row["ids"]) > 1:
+                    refused[text] = _SEVERAL
+                else:
+                    found[text] = self._remember(text, f"{type_}/{row['ids'][0]}")
+        for text in sorted(others)[:_SEARCHES]:
+            try:
+                target = await self._search(text)
+            except SearchError as error:
+                refused[text] = f"a conditional reference that cannot be read: {error}"
+            except Ambiguous:
+                refused[text] = _SEVERAL
+            except RecordsError as error:
+                refused[text] = f"a conditional reference that cannot be followed: {error}"
+            else:
+                if target:
+                    found[text] = self._remember(text, target)
+        return found, refused
+
+    async def _search(self, text: str) -> str:
+        """The one resource that a query means; "" = none. Raises SearchError, RecordsError."""
+        type_, _, query = text.partition("?")
+        try:
+            pairs = parse_qsl(query, keep_blank_values=True, max_num_fields=_FIELDS)
+        except ValueError:
+            raise SearchError([Issue("error", "too-costly", "", "too many parameters")]) from None
+        request = parse_search(
+            type_, pairs, base_url=self._ports.base_url, custom=self._db.parameters.custom
+        )
+        if not request.conditions or request != SearchRequest(type_, request.conditions):
+            text = "it has search parameters only"
+            raise SearchError([Issue("error", "not-supported", "", text)])
+        stored = (await meant(self._ports, self._caller, request)).stored
+        return f"{type_}/{stored.id}" if stored is not None else ""
+
+    def _remember(self, text: str, target: str) -> str:
+        self._meant[text] = target
+        if len(self._meant) > _REMEMBERED:
+            self._meant.popitem(last=False)
+        return target
 
 
 def _token(text: str) -> tuple[str, int | None]:

@@ -9,8 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter, deque
-from collections.abc import Iterator, Mapping, Sequence
-from concurrent.futures import Executor
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -19,23 +18,26 @@ from typing import Any, Final
 import asyncpg
 
 from pater.access.caller import Caller
-from pater.access.policy import decide, group
+from pater.access.policy import decide
 from pater.fhir.definitions import RESOURCE_TYPES, TYPE_NUMBER
 from pater.fhir.issues import Issue
 from pater.records import writing
 from pater.records.changes import Change, ClaimsOf
 from pater.records.errors import Forbidden, RecordsError, Unprocessable
 from pater.records.import_dictionaries import Dictionaries
-from pater.records.import_input import Chunk, InputError, chunks
+from pater.records.import_input import Chunk, InputError, Lines, chunks
 from pater.records.import_lines import (
+    MOST_ISSUES,
     Line,
+    Made,
     Prepare,
     conditional_references,
     parameters_of,
-    prepare,
     read_line,
     same,
 )
+from pater.records.import_processes import Maker, in_thread
+from pater.records.import_rights import special
 from pater.records.import_state import (
     CREATED,
     LATER,
@@ -47,8 +49,7 @@ from pater.records.import_state import (
 )
 from pater.records.import_targets import Targets
 from pater.records.ports import DONE, Ports
-from pater.records.scope_filter import filter_of
-from pater.store.copying import Fresh, TakenError, copy_fresh, present
+from pater.store.copying import copy_rows, present, take_names
 from pater.store.database import Connection
 from pater.store.files import Files
 from pater.store.jobs import Job, JobFailed
@@ -59,6 +60,8 @@ from pater.store.write import Claim
 _IN_FLIGHT: Final = 3
 _RID_BLOCK: Final = 1_000
 _AT_ONCE: Final = 16
+Conforming = Callable[[dict[str, Any]], Awaitable[Sequence[Issue]]]
+_PATIENT: Final = TYPE_NUMBER["Patient"]
 _ATTEMPTS: Final = 4
 _PASSES: Final = 6
 """How often lines that wait are tried again, as long as some succeed."""
@@ -76,14 +79,21 @@ _HELD: Final = "select key, target from claim where key = any($1::bytea[])"
 class ImportTask:
     """What is imported: files in order; `trust` = without validation.
 
-    `claims_of` gives the business keys of a Patient. `executor` makes lines ready, None = a
-    thread of this process.
+    `claims_of` gives the claims of a Patient that is changed, `keys` the business keys of a new
+    one (a function of a module: it is also called in other processes). `make` makes chunks ready.
+    `conforming` says what of a resource does not conform to the profiles it declares.
     """
 
     inputs: Sequence[Path]
     trust: bool
     claims_of: ClaimsOf | None
-    executor: Executor | None = None
+    keys: Callable[[Mapping[str, Any]], tuple[bytes, ...]] | None = None
+    make: Maker = in_thread
+    conforming: Conforming | None = None
+
+
+class TakenError(Exception):
+    """Somebody wrote one of the resources meanwhile; nothing of these was written."""
 
 
 async def require(ports: Ports, caller: Caller, query: str) -> None:
@@ -112,7 +122,7 @@ class _Flight:
     how: Prepare
     stack: AsyncExitStack
     connection: Connection
-    ready: asyncio.Future[list[Line]]
+    ready: asyncio.Future[Made]
 
 
 async def run(
@@ -135,12 +145,13 @@ class _Import:
         self._ports, self._files, self._job = ports, files, job
         self._caller, self._task = caller, task
         self._state = State(**job.state)
-        self._targets = Targets(ports.db)
+        self._targets = Targets(ports, caller)
         self._flights: deque[_Flight] = deque()
         self._rids: deque[int] = deque()
         self._journalled: set[int] = set()
+        self._met = False  # whether some of the resources were there already
         self._dictionaries = Dictionaries(ports, files, job.id)
-        self._special = _special(ports, caller)
+        self._special = special(ports, caller)
         self._reason = decide(caller, "create", "Patient", person=None).reason
 
     async def run(self) -> dict[str, Any]:
@@ -204,8 +215,8 @@ class _Import:
         try:
             await connection.fetchval("select pg_current_xact_id()::text")
             now = self._ports.clock()
-            lines = [(code, data) for code, data in chunk.lines if data is not None]
-            texts = conditional_references(b"".join(data for _, data in lines))
+            texts = conditional_references(chunk.data)
+            references, refused = await self._targets.resolve(texts) if texts else ({}, {})
             how = Prepare(
                 updated=now.replace(microsecond=now.microsecond // 1000 * 1000),
                 base_url=self._ports.base_url,
@@ -213,11 +224,12 @@ class _Import:
                 special=self._special,
                 dictionaries=self._dictionaries.path,
                 parameters=parameters_of(self._ports.db.parameters.custom),
-                references=await self._targets.resolve(texts) if texts else {},
+                keys=self._task.keys,
+                references=references,
+                refused=refused,
             )
-            rids = await self._take_rids(len(lines))
-            loop = asyncio.get_running_loop()
-            ready = loop.run_in_executor(self._task.executor, prepare, lines, rids, how)
+            rids = await self._take_rids(chunk.line - chunk.first)
+            ready = asyncio.ensure_future(self._task.make(chunk, rids, how))
         except BaseException:
             await stack.aclose()
             raise
@@ -232,9 +244,9 @@ class _Import:
     async def _finish(self, flight: _Flight) -> None:
         for _ in range(_ATTEMPTS):
             async with flight.stack:
-                lines = await flight.ready
+                made = await flight.ready
                 try:
-                    await self._write(flight, lines)
+                    await self._write(flight, made)
                 except (TakenError, asyncpg.UniqueViolationError, asyncpg.DeadlockDetectedError):
                     # somebody wrote one of them meanwhile: the chunk begins anew
                     await flight.stack.__aexit__(TakenError, TakenError(), None)
@@ -244,81 +256,99 @@ class _Import:
         await flight.stack.aclose()
         raise TakenError
 
-    async def _write(self, flight: _Flight, lines: Sequence[Line]) -> None:
+    async def _write(self, flight: _Flight, made: Made) -> None:
         if flight.how.parameters != parameters_of(self._ports.db.parameters.custom):
             raise TakenError  # indexed by what is no longer in force
         state = self._state.copy()
         found = Found(state.final)
-        data = {code: line for code, line in flight.chunk.lines if line is not None}
-        for code, line in flight.chunk.lines:
-            if line is None:
-                found.bad(code, "", "", [_TOO_LONG])
-        rows: list[Line] = []
+        raw = Lines(flight.chunk)
         slow: list[Line] = []
-        for each in lines:
+        for each in made.odd:
             if each.issues:
                 found.bad(each.number, each.type, each.id, each.issues)
             elif each.waits:
-                found.wait(each.number, each.type, each.id, data[each.number])
+                found.wait(each.number, each.type, each.id, raw[each.number])
             else:
-                (slow if each.special else rows).append(each)
-        times = Counter((each.type, each.id) for each in (*rows, *slow))
-        there = await present(flight.connection, {(TYPE_NUMBER[r.type], r.id) for r in rows})
-        fresh: list[Line] = []
-        for each in rows:
-            known = (TYPE_NUMBER[each.type], each.id) in there
-            alone = times[each.type, each.id] == 1
-            (fresh if alone and not known else slow).append(each)
+                slow.append(each)
+        wrong = await self._nonconforming(made, raw, flight.how, found)
+        apart = await self._apart(flight.connection, made, careful=bool(slow))
+        slow += [made.line(place) for place in sorted(apart)]
+        slow = [each for each in slow if each.number not in wrong]
         if slow:
             slow.sort(key=lambda each: each.number)
-            await self._one_by_one(slow, data, flight.how, found)
-        persons: dict[int, int] = {}
-        claims = await self._patients(flight, fresh, persons, data, found)
-        fresh = await self._others(fresh, persons, data, found)
-        await self._copy(flight, fresh, persons, claims)
-        for each in fresh:
-            state.count(each.type, CREATED)
+            await self._one_by_one(slow, raw, flight.how, found)
+        fresh = [
+            place
+            for place, number in enumerate(made.numbers)
+            if place not in apart and number not in wrong
+        ]
+        new, claims = await self._patients(flight.connection, made, fresh, found)
+        places, persons = await self._persons(made, fresh, new, raw, found)
+        rows = made.rows if len(places) == len(made.numbers) else made.rows.chosen(places)
+        if places and await take_names(flight.connection, rows):
+            self._met = True
+            raise TakenError
+        await copy_rows(flight.connection, rows, persons, flight.how.updated)
+        await self._claim(flight.connection, claims)
+        await write_entries(flight.connection, await self._entries(new, persons))
+        for number, count in Counter(rows.types).items():
+            state.count(RESOURCE_TYPES[number], CREATED, count)
         await asyncio.to_thread(found.spill, self._files, self._job.id, state)
         state.offset, state.line = flight.chunk.offset, flight.chunk.line
-        state.seen += 0 if state.again else len(flight.chunk.lines)
+        state.seen += 0 if state.again else len(made.odd) + len(made.numbers)
         note = f"{state.seen} lines, {state.errors} errors"
         await self._job.checkpoint(
             state.as_json(), done=state.seen, note=note, connection=flight.connection
         )
         await flight.stack.aclose()
         self._state = state
-        self._learn(fresh, persons)
+        self._learn(new, persons)
         await self._dictionaries.train(self._state.counts)
 
-    async def _copy(
-        self,
-        flight: _Flight,
-        fresh: Sequence[Line],
-        persons: Mapping[int, int],
-        claims: Sequence[Claim],
-    ) -> None:
-        if not fresh:
-            return
-        rows = [
-            Fresh(each.type, TYPE_NUMBER[each.type], each.id, persons[each.number], each.rows)
-            for each in fresh
-            if each.rows is not None
-        ]
-        await copy_fresh(flight.connection, rows, flight.how.updated)
+    async def _nonconforming(self, made: Made, raw: Lines, how: Prepare, found: Found) -> set[int]:
+        """Reports the lines that do not conform to the profiles they declare."""
+        wrong: set[int] = set()
+        if self._task.conforming is None:
+            return wrong
+        for number in sorted(made.declaring):
+            resource, type_, id_, _ = read_line(raw[number], replace(how, trust=True))
+            issues = await self._task.conforming(resource)
+            errors = [each for each in issues if each.severity in ("error", "fatal")]
+            if errors:
+                wrong.add(number)
+                found.bad(number, type_, id_, errors[:MOST_ISSUES])
+            await asyncio.sleep(0)  # others are served meanwhile
+        return wrong
+
+    async def _apart(self, connection: Connection, made: Made, *, careful: bool) -> frozenset[int]:
+        """The places of what cannot go by COPY: it comes twice, or is there already.
+
+        As long as nothing was there, that is only looked at when the names are taken; not so when
+        lines are written one by one before (`careful`), for then the chunk must not begin anew.
+        """
+        keys = list(zip(made.rows.types, made.rows.ids, strict=True))
+        found: set[tuple[int, str]] = set()
+        if len(set(keys)) < len(keys):
+            found |= {key for key, times in Counter(keys).items() if times > 1}
+        if found or careful or self._met:
+            found |= await present(connection, made.rows.types, made.rows.ids)
+        if not found:
+            return frozenset()
+        return frozenset(place for place, key in enumerate(keys) if key in found)
+
+    async def _claim(self, connection: Connection, claims: Sequence[Claim]) -> None:
         if claims:
             ordered = sorted(claims, key=lambda claim: claim.key)
             columns = [[getattr(c, name) for c in ordered] for name in ("key", "person", "target")]
-            if len(await flight.connection.fetch(_CLAIM, *columns)) < len(ordered):
+            if len(await connection.fetch(_CLAIM, *columns)) < len(ordered):
                 raise TakenError
-        entries = await self._entries(fresh, persons)
-        await write_entries(flight.connection, entries)
 
     async def _entries(
-        self, fresh: Sequence[Line], persons: Mapping[int, int]
+        self, patients: Mapping[str, int], persons: Sequence[int]
     ) -> list[JournalEntry]:
         """One entry for each person whom this import has not touched before."""
-        new = {persons[each.number] for each in fresh} - self._journalled - {0}
-        own = {persons[each.number]: each.id for each in fresh if each.type == "Patient"}
+        new = set(persons) - self._journalled - {0}
+        own = {person: id_ for id_, person in patients.items()}
         names = {**await self._ports.names.of_all(self._ports.db, new - own.keys()), **own}
         return [
             self._ports.entry(
@@ -328,78 +358,82 @@ class _Import:
             for person in sorted(new)
         ]  # fmt: skip
 
-    def _learn(self, fresh: Sequence[Line], persons: Mapping[int, int]) -> None:
+    def _learn(self, patients: Mapping[str, int], persons: Sequence[int]) -> None:
         if len(self._journalled) > _REMEMBERED:
             self._journalled.clear()
-        for each in fresh:
-            person = persons[each.number]
-            self._journalled.add(person)
-            if each.type == "Patient":
-                self._ports.names.learn(person, each.id)
-                self._targets.learn(each.id, person)
+        self._journalled.update(persons)
+        for id_, person in patients.items():
+            self._ports.names.learn(person, id_)
+            self._targets.learn(id_, person)
 
     async def _patients(
         self,
-        flight: _Flight,
-        fresh: Sequence[Line],
-        persons: dict[int, int],
-        data: Mapping[int, bytes],
+        connection: Connection,
+        made: Made,
+        fresh: Sequence[int],
         found: Found,
-    ) -> list[Claim]:
-        """Gives every new Patient a person, by the number of its line, and their business keys.
+    ) -> tuple[dict[str, int], list[Claim]]:
+        """Gives every new Patient a person, by their id, and their business keys.
 
         Who would take another's key is reported and gets none.
         """
-        wanted: dict[int, Sequence[Claim]] = {}
-        patients = [each for each in fresh if each.type == "Patient"]
-        for each in patients:
-            persons[each.number] = await self._ports.committer.next_person()
-            if self._task.claims_of is not None:
-                resource = read_line(data[each.number], replace(flight.how, trust=True))[0]
-                wanted[each.number] = self._task.claims_of(resource, persons[each.number], each.id)
-        keys = [claim.key for claims in wanted.values() for claim in claims]
-        rows = await flight.connection.fetch(_HELD, keys) if keys else []
+        patients = [place for place in fresh if made.rows.types[place] == _PATIENT]
+        wanted = {
+            made.rows.ids[place]: made.keys.get(made.rows.ids[place], ()) for place in patients
+        }
+        keys = [key for keys in wanted.values() for key in keys]
+        rows = await connection.fetch(_HELD, keys) if keys else []
         held: dict[bytes, str] = {row["key"]: row["target"] for row in rows}
-        good: dict[bytes, Claim] = {}
-        for each in patients:
-            claims = wanted.get(each.number, ())
-            if any(held.get(claim.key, each.id) != each.id for claim in claims):
-                found.bad(each.number, each.type, each.id, [_CLAIMED])
-                del persons[each.number]
+        persons: dict[str, int] = {}
+        claims: dict[bytes, Claim] = {}
+        for place in patients:
+            id_ = made.rows.ids[place]
+            if any(held.get(key, id_) != id_ for key in wanted[id_]):
+                found.bad(made.numbers[place], "Patient", id_, [_CLAIMED])
                 continue
-            for claim in claims:
-                held[claim.key] = each.id
-                good[claim.key] = claim
-        return list(good.values())
+            persons[id_] = await self._ports.committer.next_person()
+            for key in wanted[id_]:
+                held[key] = id_
+                claims[key] = Claim(key, persons[id_], id_)
+        return persons, list(claims.values())
 
-    async def _others(
+    async def _persons(
         self,
-        fresh: Sequence[Line],
-        persons: dict[int, int],
-        data: Mapping[int, bytes],
+        made: Made,
+        fresh: Sequence[int],
+        new: Mapping[str, int],
+        raw: Lines,
         found: Found,
-    ) -> list[Line]:
-        """Finds the person of everything else, and gives the lines that can be written now."""
-        new = {e.id: persons[e.number] for e in fresh if e.number in persons}
-        known = await self._targets.persons({e.owner for e in fresh if e.owner[0]}, new)
-        kept: list[Line] = []
-        for each in fresh:
-            if each.type == "Patient":
-                if each.number in persons:
-                    kept.append(each)
-                continue
-            person = known.get(each.owner) if each.owner[0] else 0
-            if person is None and found.final and each.owner[0] != "Patient":
-                person = 0  # what it is about is not here: it belongs to nobody
+    ) -> tuple[list[int], list[int]]:
+        """The places of what can be written now, and the person of each; `new` are Patients."""
+        wanted = {made.owner[place] for place in fresh}
+        owners = {at: made.owners[at] for at in wanted if made.owners[at][0]}
+        known = await self._targets.persons(owners.values(), new)
+        persons: dict[int, int | None] = {}
+        for at in wanted:
+            owner = made.owners[at]
+            persons[at] = known.get(owner) if owner[0] else 0
+            if persons[at] is None and found.final and owner[0] != "Patient":
+                persons[at] = 0  # what it is about is not here: it belongs to nobody
+        places: list[int] = []
+        theirs: list[int] = []
+        for place in fresh:
+            person = persons[made.owner[place]]
+            id_ = made.rows.ids[place]
+            if made.rows.types[place] == _PATIENT:
+                if id_ not in new:
+                    continue  # it is in the report
+                person = new[id_]
             if person is None:
-                found.wait(each.number, each.type, each.id, data[each.number])
+                line = made.line(place)
+                found.wait(line.number, line.type, line.id, raw[line.number])
                 continue
-            persons[each.number] = person
-            kept.append(each)
-        return kept
+            places.append(place)
+            theirs.append(person)
+        return places, theirs
 
     async def _one_by_one(
-        self, slow: Sequence[Line], data: Mapping[int, bytes], how: Prepare, found: Found
+        self, slow: Sequence[Line], raw: Lines, how: Prepare, found: Found
     ) -> None:
         """What is there already, or special: compared, and what differs committed by the gate."""
         bodies = {
@@ -415,20 +449,19 @@ class _Import:
             stored = bodies.get(key)
             async with gate:
                 for line in lines:
-                    stored = await self._single(line, data, how, stored, found)
+                    stored = await self._single(line, raw[line.number], how, stored, found)
 
         await asyncio.gather(*(one(key, lines) for key, lines in by_key.items()))
 
     async def _single(
         self,
         line: Line,
-        data: Mapping[int, bytes],
+        raw: bytes,
         how: Prepare,
         stored: Stored | None,
         found: Found,
     ) -> Stored | None:
         """Writes one line when it says something new; gives what stands there then."""
-        raw = data[line.number]
         resource = read_line(raw, replace(how, trust=True))[0]
         if stored is not None and not stored.deleted and same(stored.body, resource):
             found.done.append((line.type, UNCHANGED))
@@ -456,24 +489,6 @@ class _Import:
         )
 
 
-_TOO_LONG: Final = Issue("error", "too-long", "", "a line has at most 16 MiB")
 _CLAIMED: Final = Issue(
     "error", "conflict", "Patient.identifier", "an identifier belongs to another patient already"
 )
-
-
-def _special(ports: Ports, caller: Caller) -> frozenset[str]:
-    """The types of which every resource has to be looked at by the gate itself."""
-    narrow = filter_of(caller, "create", "update")
-    found = set(ports.keepers)
-    for type_ in RESOURCE_TYPES:
-        decisions = [
-            decide(caller, "create", type_, person=None),
-            decide(caller, "update", type_, person=None),
-        ]
-        free = all(each.allowed and each.persons is None for each in decisions)
-        if not free or group(type_) not in ("personal", "public"):
-            found.add(type_)
-        if narrow is not None and narrow.touches(type_):
-            found.add(type_)
-    return frozenset(found)

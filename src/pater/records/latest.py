@@ -1,4 +1,4 @@
-"""The most recent observations of each kind of one patient, read newest first until all is said."""
+"""The most recent observations of each kind of one patient."""
 
 from __future__ import annotations
 
@@ -19,10 +19,13 @@ from pater.records.search_terms import journal_query
 from pater.store import search as store_search
 from pater.store.read import Stored
 from pater.store.search import Page, Scope
+from pater.store.search.newest import newest_of_each
 
 PAGE = 200
 MOST_READ = 20_000
 MOST_FOUND = 2_000
+MOST_INDEXED = 2 * MOST_FOUND
+"""What the index may give: more than is shown where several codes turn out to be one kind."""
 _NEWEST = (Sort("date", descending=True),)
 _TYPE = "Observation"
 Code = tuple[str, str]
@@ -40,31 +43,14 @@ async def latest(
     person = await person_of(ports, caller, "search", _TYPE, patient, "operation")
     scope = Scope(frozenset({person}), narrow=narrowed(caller, "search"))
     kinds = _Kinds(each)
-    read = 0
-    while True:
-        done = kinds.done()
-        asked = replace(request, conditions=(*request.conditions, *_without(done)), sort=_NEWEST)
-        again = False
-        while True:
-            page = await store_search.search(
-                ports.db, asked, scope, count=PAGE, cursor_key=ports.cursor_key
-            )
-            read += len(page.matches)
-            fresh = sum(kinds.add(one) for one in page.matches)
-            if read > MOST_READ or kinds.taken > MOST_FOUND:
-                text = (
-                    f"this would be more than {MOST_FOUND} observations of {MOST_READ}: narrow it"
-                )
-                raise Unprocessable([Issue("error", "too-costly", "", text)])
-            if page.next is None:
-                break
-            # rows of kinds that are full are better left out by the index than read
-            again = fresh * 2 < len(page.matches) and len(kinds.done()) > len(done)
-            if again:
-                break
-            asked = replace(asked, cursor=page.next)
-        if not again:
-            break
+    found = await newest_of_each(ports.db, request, scope, each, most=MOST_INDEXED)
+    if found is None:
+        await _walked(ports, request, scope, kinds)
+    else:
+        for one in found:
+            kinds.add(one)
+    if kinds.taken > MOST_FOUND:
+        raise _too_much()
     await ports.record(
         [
             ports.entry(
@@ -81,6 +67,37 @@ async def latest(
         ]
     )
     return Page(kinds.result(), [], None, None)
+
+
+async def _walked(ports: Ports, request: SearchRequest, scope: Scope, kinds: _Kinds) -> None:
+    """Newest first, page by page: for what the index of codes cannot tell."""
+    read = 0
+    while True:
+        done = kinds.done()
+        asked = replace(request, conditions=(*request.conditions, *_without(done)), sort=_NEWEST)
+        again = False
+        while True:
+            page = await store_search.search(
+                ports.db, asked, scope, count=PAGE, cursor_key=ports.cursor_key
+            )
+            read += len(page.matches)
+            fresh = sum(kinds.add(one) for one in page.matches)
+            if read > MOST_READ or kinds.taken > MOST_FOUND:
+                raise _too_much()
+            if page.next is None:
+                break
+            # rows of kinds that are full are better left out by the index than read
+            again = fresh * 2 < len(page.matches) and len(kinds.done()) > len(done)
+            if again:
+                break
+            asked = replace(asked, cursor=page.next)
+        if not again:
+            break
+
+
+def _too_much() -> Unprocessable:
+    text = f"this would be more than {MOST_FOUND} observations of {MOST_READ}: narrow it"
+    return Unprocessable([Issue("error", "too-costly", "", text)])
 
 
 def _without(codes: Sequence[Code]) -> tuple[Condition, ...]:

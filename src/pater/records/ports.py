@@ -10,7 +10,7 @@ from pater.access import audit
 from pater.access.caller import Caller
 from pater.access.policy import Action
 from pater.fhir.definitions import TYPE_NUMBER
-from pater.records.changes import Keeper
+from pater.records.changes import Forget, Keeper
 from pater.records.patient_names import PatientNames
 from pater.store.database import Database
 from pater.store.journal import JournalEntry
@@ -54,6 +54,7 @@ class Ports:
     terms: Terminology
     names: PatientNames = field(default_factory=PatientNames)
     keepers: dict[str, Keeper] = field(default_factory=dict)  # by resource type
+    forgets: dict[str, Forget] = field(default_factory=dict)  # by resource type
 
     async def patient_of(self, person: int) -> str:
         """The Patient id of a person, "" when there is none."""

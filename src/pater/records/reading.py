@@ -6,13 +6,14 @@ from collections.abc import Collection
 
 from pater.access.caller import Caller
 from pater.access.policy import Action, decide
+from pater.fhir.issues import Issue
 from pater.records import journal_search
 from pater.records.changes import HistoryPage
-from pater.records.errors import Forbidden, Gone, NotFound
+from pater.records.errors import Forbidden, Gone, NotFound, Unprocessable
 from pater.records.ports import DONE, REFUSED, Ports
 from pater.records.scope_filter import OUTSIDE, Filter, filter_of, full_page
 from pater.store import read as store
-from pater.store.history import Period, Place, of_one
+from pater.store.history import Key, Period, Place, counted_of_one, of_one, revived
 from pater.store.journal import JournalEntry
 from pater.store.read import Stored
 
@@ -80,27 +81,47 @@ async def history(
     count: int,
     cursor: str | None,
     period: Period | None = None,
+    only: Collection[Key] | None = None,
 ) -> HistoryPage:
     """Versions newest first; the cursor is the place where the last page ended.
 
     A cursor needs no seal: it says when a version was written, and every page is decided anew.
     """
     if type == AUDIT:
-        return HistoryPage([await journal_search.read(ports, caller, id)], None)
-    count = max(1, min(count, MAX_HISTORY))
+        audit = [await journal_search.read(ports, caller, id)]
+        return HistoryPage(audit if count else [], None, len(audit))
+    number_only = count == 0
+    count = MAX_HISTORY if number_only else min(count, MAX_HISTORY)
     before = Place.of(cursor) if cursor else None
     outside = filter_of(caller, "history")
-    if outside is None:
-        page, after = await of_one(ports.db, type, id, period or Period(), before, count)
+    if only is not None:
+        only = [key for key in only if key[:2] == (type, id)]
+    if outside is None and not (number_only and only is None):
+        page, after = await of_one(ports.db, type, id, period or Period(), before, count, only)
         newest = page[0] if page else await store.read(ports.db, type, id)
+    elif outside is None:
+        page, after = [], None
+        newest = await store.read(ports.db, type, id)
     else:
-        page, after = await _within(ports, outside, type, id, period or Period(), before, count)
+        page, after = await _within(
+            ports, outside, type, id, period or Period(), before, count, only
+        )
         some = page or (await _within(ports, outside, type, id, Period(), None, 1))[0]
         newest = some[0] if some else None
     interaction = "history-instance"
     reason = await _allowed(ports, caller, "history", interaction, type, id, newest)
     # a record may have been moved to another person: older versions stay with the former one
     shown = [each for each in page if decide(caller, "history", type, person=each.person).allowed]
+    total = len(shown) if after is None and before is None else None
+    if number_only and outside is None and only is None:
+        counted = await counted_of_one(ports.db, type, id, period or Period())
+        total = sum(
+            number
+            for person, number in counted.items()
+            if decide(caller, "history", type, person=person).allowed
+        )
+    elif number_only and total is None:
+        raise uncounted(MAX_HISTORY)
     latest = {each.person: each for each in reversed(shown)}
     if not page and newest is not None:
         latest = {newest.person: newest}  # that nothing was written then is an answer too
@@ -110,7 +131,17 @@ async def history(
             for each in latest.values()
         ]
     )
-    return HistoryPage(shown, after.text() if after else None)
+    if number_only:
+        return HistoryPage([], None, total)
+    return HistoryPage(
+        shown, after.text() if after else None, total, await revived(ports.db, shown)
+    )
+
+
+def uncounted(most: int) -> Unprocessable:
+    """The refusal to count what may be more than can be counted at once."""
+    text = f"there are more than {most} versions, which are not counted: ask for a shorter period"
+    return Unprocessable([Issue("error", "too-costly", "", text)])
 
 
 async def _within(
@@ -121,10 +152,11 @@ async def _within(
     period: Period,
     before: Place | None,
     count: int,
+    only: Collection[Key] | None = None,
 ) -> tuple[list[Stored], Place | None]:
     """A page of the versions that the caller's scopes show."""
     return await full_page(
-        lambda place, size: of_one(ports.db, type, id, period, place, size),
+        lambda place, size: of_one(ports.db, type, id, period, place, size, only),
         lambda versions: outside.visible(ports.db, versions),
         before,
         count,

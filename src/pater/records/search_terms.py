@@ -16,6 +16,7 @@ from pater.fhir.search.query import (
     Condition,
     DateTerm,
     MissingTerm,
+    NearTerm,
     Node,
     Not,
     NumberTerm,
@@ -28,6 +29,7 @@ from pater.fhir.search.query import (
     Value,
     WordsTerm,
 )
+from pater.store.remembered import remembered
 
 _DAY = timedelta(days=1)
 # Parameters whose values say who somebody is, on whatever type they stand.
@@ -46,6 +48,7 @@ def pairs(conditions: tuple[Condition, ...]) -> list[tuple[str, str]]:
     return [(name, ",".join(values)) for name, values in _named(conditions, "")]
 
 
+@remembered
 def journal_query(request: SearchRequest, key: bytes) -> str:
     """The search as the journal keeps it: identifying values are replaced by a keyed hash.
 
@@ -57,6 +60,8 @@ def journal_query(request: SearchRequest, key: bytes) -> str:
     for include in request.includes:
         kind = "_revinclude" if include.reverse else "_include"
         texts.append(f"{kind}={include.source_type}:{include.param}")
+    if request.contained != "false":
+        texts.append(f"_contained={request.contained}")
     if request.cursor is not None:
         texts.append("(next page)")
     return "&".join(texts)[:QUERY_LENGTH]
@@ -125,7 +130,8 @@ def _text(value: Value, condition: Condition) -> str:
             if value.id is None:
                 return _escaped(value.url or "")
             single = len(value.types) == 1 and condition.modifier is None
-            return f"{value.types[0]}/{value.id}" if single else value.id
+            address = f"{value.types[0]}/{value.id}" if single else value.id
+            return f"{address}/_history/{value.version}" if value.version else address
         case DateTerm():
             return f"{value.prefix}{_span(value.low, value.high)}"
         case NumberTerm(written=written) if written:
@@ -139,6 +145,8 @@ def _text(value: Value, condition: Condition) -> str:
             return "true" if value.missing else "false"
         case WordsTerm():
             return _escaped(value.text)
+        case NearTerm():
+            return f"{value.latitude:g}|{value.longitude:g}|{value.metres:g}|m"
         case CompositeTerm():
             return "$".join(_text(part.values[0], part) for part in value.parts)
 

@@ -20,7 +20,8 @@ from pater.records.scope_filter import narrowed
 from pater.records.search_terms import journal_query, pairs
 from pater.store import read as store
 from pater.store import search as store_search
-from pater.store.journal import JournalEntry, alike
+from pater.store.journal import JournalEntry, together
+from pater.store.remembered import remembered
 from pater.store.search import Page, Scope
 
 DEFAULT_COUNT = 50
@@ -36,8 +37,13 @@ async def search(
     request: SearchRequest,
     count: int | None,
     within: str | None = None,
+    *,
+    told: bool = True,
 ) -> Page:
-    """Decides, searches and records; see `Gate.search`."""
+    """Decides, searches and records; see `Gate.search`.
+
+    Not `told`: the page leaves the gate with nobody, and is not recorded.
+    """
     if within is not None:
         return await _search_within(ports, caller, request, count, within)
     if request.type == "AuditEvent":
@@ -66,7 +72,8 @@ async def search(
     )
     if decision.patient_bound and await _lists(ports, caller, request, naming, page):
         await _refuse(ports, caller, request, "not-bound", query)
-    await _record(ports, caller, request, naming, decision, page, query)
+    if told:
+        await _record(ports, caller, request, naming, decision, page, query)
     return page
 
 
@@ -114,6 +121,7 @@ async def _refuse(
     raise Forbidden(reason)
 
 
+@remembered
 def _naming(request: SearchRequest) -> tuple[Condition, ...]:
     """The conditions that say which patients or records are meant; none = the search names none."""
     one = tuple(c for c in request.conditions if is_bound(request.type, pairs((c,))))
@@ -129,8 +137,8 @@ def _names_patients(condition: Condition) -> bool:
 
 
 def _combines(request: SearchRequest) -> bool:
-    """Whether chains or `_has` lead further than to the Patient who is named."""
-    return any(
+    """Whether chains, `_has` or containers lead further than to the Patient who is named."""
+    return request.contained != "false" or any(
         condition.kind == "has"
         or any(chain.condition.kind in ("chain", "has") for chain in condition.chain)
         or (condition.kind == "chain" and condition.param not in ("patient", "subject"))
@@ -172,8 +180,10 @@ def page_size(request: SearchRequest, count: int | None) -> int:
 
 def _scope(caller: Caller, request: SearchRequest, decision: Decision) -> Scope:
     narrow = narrowed(caller, "search")
-    if not request.includes and all(
-        c.kind not in ("chain", "has") for c in request.every_condition()
+    if (
+        not request.includes
+        and request.contained == "false"
+        and all(c.kind not in ("chain", "has") for c in request.every_condition())
     ):
         return Scope(decision.persons, narrow=narrow)
     # the request and the address do not matter to the policy: without them the answer is shared
@@ -239,7 +249,7 @@ async def _record(
         ]
         if those:
             one = ports.entry(caller, "search", outcome, reason, type=request.type, query=query)
-            entries += alike(one, those)
+            entries += together(one, those)
     await ports.record(entries)
 
 

@@ -43,7 +43,7 @@ _Key = tuple[str, str]
 
 
 @dataclass(frozen=True, slots=True)
-class _Plan:
+class Plan:
     """A change with all that is known before it is written; `put` None = nothing to do."""
 
     change: Change
@@ -65,10 +65,10 @@ async def commit(
 ) -> list[Written]:
     """All or nothing; see `Gate.commit`."""
     changes = [c if c.id is not None else replace(c, id=ports.new_id()) for c in changes]
-    reasons = await _judge(ports, caller, changes, interaction)
+    reasons = await judge(ports, caller, changes, interaction)
     _distinct(changes)
     for attempt in range(1, ATTEMPTS + 1):
-        plans = await _plan(ports, caller, changes, reasons, interaction)
+        plans = await plan_of(ports, caller, changes, reasons, interaction)
         try:
             return await _write(ports, caller, plans, claims, statements, interaction)
         except VersionConflict as conflict:
@@ -113,7 +113,7 @@ async def require(
     return decision.reason
 
 
-async def _judge(
+async def judge(
     ports: Ports, caller: Caller, changes: Sequence[Change], interaction: str
 ) -> list[str]:
     """The policy's reason for each change; a derived one goes by the others'."""
@@ -148,13 +148,14 @@ def _distinct(changes: Sequence[Change]) -> None:
         raise Unprocessable(issues)
 
 
-async def _plan(
+async def plan_of(
     ports: Ports,
     caller: Caller,
     changes: Sequence[Change],
     reasons: Sequence[str],
     interaction: str,
-) -> list[_Plan]:
+) -> list[Plan]:
+    """What the changes come to, each with its id. Raises as `commit`; nothing is written."""
     keys = [(c.type, c.id or "") for c in changes if c.method != "create"]
     current = {(s.type, s.id): s for s in await read_many(ports.db, keys)} if keys else {}
     for change in changes:
@@ -169,7 +170,7 @@ async def _plan(
     await _new_within(ports, caller, changes, current, interaction)
     patients = await _patients(ports, changes, current)
     found = await persons_for(ports.db, changes, patients, ports.base_url)
-    plans: list[_Plan] = []
+    plans: list[Plan] = []
     for change, person, reason in zip(changes, found, reasons, strict=True):
         stored = current.get((change.type, change.id or ""))
         whose = person if person is not None else patients.get(change.id or "", 0)
@@ -306,15 +307,15 @@ async def _new_within(
             raise Forbidden(OUTSIDE)
 
 
-def _create(caller: Caller, change: Change, person: int, reason: str) -> _Plan:
+def _create(caller: Caller, change: Change, person: int, reason: str) -> Plan:
     _storable(caller, change, person)
     put = _put(change, person, 0)
-    return _Plan(change, put.id, person, "create", reason, put, conditional=False)
+    return Plan(change, put.id, person, "create", reason, put, conditional=False)
 
 
 def _update(
     caller: Caller, change: Change, stored: Stored | None, person: int, reason: str
-) -> _Plan | str:
+) -> Plan | str:
     """The plan of an update, or the reason why the caller may not create at this address."""
     _storable(caller, change, person)
     absent = stored is None
@@ -331,7 +332,7 @@ def _update(
         expected = 0
     put = _put(change, person, expected)
     action: Action = "create" if absent else "update"
-    return _Plan(
+    return Plan(
         change,
         put.id,
         person,
@@ -343,14 +344,14 @@ def _update(
     )
 
 
-def _delete(change: Change, stored: Stored | None, reason: str) -> _Plan:
+def _delete(change: Change, stored: Stored | None, reason: str) -> Plan:
     if change.if_match is not None:
         _match(change, stored)
     person = stored.person if stored is not None else 0
     put = None
     if stored is not None and not stored.deleted:
         put = _put(change, person, _standing(change, stored))
-    return _Plan(
+    return Plan(
         change,
         change.id or "",
         person,
@@ -403,7 +404,7 @@ def _storable(caller: Caller, change: Change, person: int) -> None:
 async def _write(
     ports: Ports,
     caller: Caller,
-    plans: Sequence[_Plan],
+    plans: Sequence[Plan],
     claims: Sequence[Claim],
     statements: Sequence[Statement],
     interaction: str,
@@ -452,7 +453,7 @@ def _registered(ports: Ports, put: Put) -> list[Statement]:
 
 
 async def _entries(
-    ports: Ports, caller: Caller, plans: Sequence[_Plan], interaction: str
+    ports: Ports, caller: Caller, plans: Sequence[Plan], interaction: str
 ) -> list[JournalEntry]:
     """One entry for each change that the caller asked for; derived ones follow from them.
 

@@ -7,7 +7,7 @@ else's record. Uniqueness under concurrency is held by claims that are written w
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from random import Random
@@ -157,6 +157,11 @@ def demographics_agree(one: Resource, other: Resource) -> bool:
 def strong_key(identifier: Known) -> bytes:
     """The claim of one person upon an identifier issued by a state or an insurer."""
     return claim_key("person", identifier.system, identifier.value)
+
+
+def strong_keys(patient: Mapping[str, Any]) -> tuple[bytes, ...]:
+    """The keys of all identifiers of a Patient that are good for a claim."""
+    return tuple(strong_key(each) for each in known_identifiers(dict(patient)) if each.usable)
 
 
 def weak_keys(patient: Resource, identifiers: Sequence[Known]) -> list[bytes]:

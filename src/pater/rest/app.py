@@ -25,10 +25,10 @@ from pater.rest.config import RestConfig, Tokens
 from pater.rest.errors import HttpError, not_allowed
 from pater.rest.formats import Format, accepted_format, in_xml, json_of, pretty, sent_format
 from pater.rest.interactions import Api
-from pater.rest.later import PATH, wants_later
+from pater.rest.later import PATH, Asked, may_wait, wants_later
 from pater.rest.metadata import Metadata
 from pater.rest.openapi import openapi
-from pater.rest.operations import LATER, core
+from pater.rest.operations import core
 from pater.rest.outcomes import CLIENT_ERRORS, reply_of
 from pater.rest.patching import fhirpath_edit, is_json_patch, json_edit
 from pater.rest.requests import (
@@ -49,6 +49,8 @@ AsgiApp = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 log = structlog.get_logger(__name__)
 
+_OF_TRANSFER: Final = ("content-encoding", "content-length")
+_LONGEST_CORRELATION: Final = 256
 _CHALLENGE: Final = ((b"www-authenticate", b'Bearer realm="fhir"'),)
 
 
@@ -125,7 +127,8 @@ class _FhirApp:
         headers = {
             name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]
         }
-        identity = request_id(headers.get("x-request-id")) or str(uuid4())
+        given = headers.get("x-request-id")
+        identity = request_id(given) or str(uuid4())
         client = scope.get("client")
         path: str = scope["path"].removeprefix(scope.get("root_path", ""))
         call = _Call(
@@ -155,6 +158,10 @@ class _FhirApp:
             reply = await in_xml(reply, reading=reading)
         if b"_pretty" in call.query and reply.body and _pretty(call):
             reply = await pretty(reply)
+        if given and given != identity and len(given) <= _LONGEST_CORRELATION:
+            # R4 3.1.0.1.11: who gave an id that is not used learns which answer is to it
+            correlation = (b"x-correlation-id", given.encode("latin-1"))
+            reply = replace(reply, headers=[*reply.headers, correlation])
         await send_reply(
             send,
             reply,
@@ -184,26 +191,30 @@ class _FhirApp:
             call.allow("GET", "DELETE")
             step = later.end if call.method == "DELETE" else later.status
             return await step(caller, call.segments[1])
-        if later is not None and "prefer" in call.headers and self._may_wait(call):
-            return await later.ask(caller, call.segments, call.query)
+        wants = "prefer" in call.headers and wants_later(call.headers)
+        if later is not None and wants and may_wait(call.method, call.segments):
+            asked = await self._whole(call)
+            if asked is not None:
+                return await later.ask(caller, asked)
         return await self._routed(call, caller, parameters)
 
-    def _may_wait(self, call: _Call) -> bool:
-        """Whether the request is one that can be answered later, and the client wants that."""
-        if call.method != "GET" or not wants_later(call.headers):
-            return False
-        match call.segments:
-            case [type_] | [type_, "_search"] | ["Patient", _, type_]:
-                return type_ in TYPE_NUMBER or type_[1:] in LATER
-            case [*_, name]:
-                return name[:1] == "$" and name[1:] in LATER
-        return False
+    async def _whole(self, call: _Call) -> Asked | None:
+        """The request with its body; None when that is too much to be kept until later."""
+        body = b""
+        if call.method == "POST":
+            body = await read_body(call.receive, call.headers, self._api.config.max_body)
+            call.receive = _replay(body)
+            call.headers = {k: v for k, v in call.headers.items() if k not in _OF_TRANSFER}
+        return Asked.of(call.method, call.segments, call.query, body, call.headers)
 
-    async def perform(self, caller: Caller, segments: Sequence[str], query: bytes) -> bytes:
+    async def perform(self, caller: Caller, asked: Asked) -> bytes:
         """A request that is answered later: the Bundle with its answer."""
-        call = _Call("GET", list(segments), {}, query, _nobody, caller.request_id, caller.source)
+        call = _Call(
+            asked.method, list(asked.segments), dict(asked.headers), asked.query.encode("ascii"),
+            _replay(asked.body.encode()), caller.request_id, caller.source,
+        )  # fmt: skip
         try:
-            parameters, _ = split_format(parse_parameters(query))
+            parameters, _ = split_format(parse_parameters(call.query))
             reply = await self._routed(call, caller, parameters)
         except CLIENT_ERRORS as error:
             reply = reply_of(error)
@@ -272,7 +283,8 @@ class _FhirApp:
                 self._api, caller, parameters, lenient=prefers_lenient(call.headers)
             )
         _no_parameters(parameters)
-        return await bundles.process(self._api, caller, await self._json(call), call.headers)
+        raw = await self._json(call)
+        return await bundles.process(self._api, caller, raw, call.headers, self._metadata)
 
     async def _type(
         self, call: _Call, caller: Caller, type_: str, parameters: list[tuple[str, str]]
@@ -378,9 +390,13 @@ class _FhirApp:
         return fhirpath_edit(do.body_of("Parameters", await self._json(call)))
 
 
-async def _nobody() -> MutableMapping[str, Any]:
-    """The receiving end of a request whose client does not wait: there is no body."""
-    return {"type": "http.request", "body": b"", "more_body": False}
+def _replay(body: bytes) -> Receive:
+    """The receiving end of a request whose body was read already."""
+
+    async def receive() -> MutableMapping[str, Any]:
+        return {"type": "http.request", "body": body, "more_body": False}
+
+    return receive
 
 
 def _reader(call: _Call) -> Callable[[bytes], dict[str, Any]]:

@@ -5,14 +5,15 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from email.utils import parsedate_to_datetime
 from typing import Any, Final
 
 from pater.access.caller import Caller
-from pater.fhir import invariants
 from pater.fhir.definitions import TYPE_NUMBER
-from pater.fhir.issues import Issue, has_errors
+from pater.fhir.issues import Issue, has_errors, operation_outcome
 from pater.fhir.json import dumps
 from pater.fhir.validation import validate
+from pater.fhir.validation.base import broken_rules
 from pater.records.changes import Change, Edit
 from pater.records.conditional import settle
 from pater.rest import conditional, everything, operating, whole_search
@@ -20,12 +21,13 @@ from pater.rest import interactions as do
 from pater.rest.entries import ORDER, Entry, read_entries, read_entry
 from pater.rest.errors import HttpError, not_allowed, unsupported
 from pater.rest.interactions import Api
+from pater.rest.metadata import Metadata
 from pater.rest.outcomes import CLIENT_ERRORS, reply_of
 from pater.rest.patching import edit_of
 from pater.rest.planning import METHODS, as_it_stands, plan, queries_of
 from pater.rest.profiles import Check
 from pater.rest.requests import parse_parameters, prefer_return, split_format
-from pater.rest.responses import Reply, version_path
+from pater.rest.responses import Reply, accepted, removed, version_path
 from pater.store.read import Stored
 from pater.store.write import Written
 
@@ -36,7 +38,9 @@ MOST_BYTES: Final = 64 * 1024 * 1024
 """What the entries of one answer may hold together: a small Bundle may ask for much."""
 
 
-async def process(api: Api, caller: Caller, raw: bytes, headers: dict[str, str]) -> Reply:
+async def process(
+    api: Api, caller: Caller, raw: bytes, headers: dict[str, str], metadata: Metadata
+) -> Reply:
     """POST / with a Bundle of type transaction or batch."""
     bundle = do.body_of("Bundle", raw)
     kind = bundle.get("type")
@@ -48,11 +52,13 @@ async def process(api: Api, caller: Caller, raw: bytes, headers: dict[str, str])
         text = f"a Bundle has at most {MOST_ENTRIES} entries here"
         raise HttpError(413, "too-long", text, path="Bundle.entry")
     if kind == "batch":
-        return await _batch(api, caller, bundle, prefer_return(headers))
-    return await _transaction(api, caller, bundle, prefer_return(headers))
+        return await _batch(api, caller, bundle, prefer_return(headers), metadata)
+    return await _transaction(api, caller, bundle, prefer_return(headers), metadata)
 
 
-async def _transaction(api: Api, caller: Caller, bundle: dict[str, Any], prefer: str) -> Reply:
+async def _transaction(
+    api: Api, caller: Caller, bundle: dict[str, Any], prefer: str, metadata: Metadata
+) -> Reply:
     issues = validate(bundle)
     status = 422 if has_errors(issues) else 400
     entries = list(read_entries(bundle, issues, api.config.base_url))
@@ -82,7 +88,7 @@ async def _transaction(api: Api, caller: Caller, bundle: dict[str, Any], prefer:
             if isinstance(change, Change):
                 answers[entry.position] = _written_entry(next(done), prefer)
             elif change is None:
-                answers[entry.position] = b'{"response":{"status":"204"}}'
+                answers[entry.position] = _removed_entry(None, entry.type, prefer)
             elif isinstance(change, Stored):
                 answers[entry.position] = _written_entry(as_it_stands(change), prefer)
             else:
@@ -95,7 +101,7 @@ async def _transaction(api: Api, caller: Caller, bundle: dict[str, Any], prefer:
 
     profiles = api.config.profiles
     answers = await (profiles.declared_later(write) if patches and profiles else write())
-    room = _Room()
+    room = _Room(metadata)
     for entry in entries:
         if entry.method == "GET":
             reply = await _single(api, caller, entry, prefer, room)
@@ -105,7 +111,7 @@ async def _transaction(api: Api, caller: Caller, bundle: dict[str, Any], prefer:
 
 async def _rules(api: Api, bundle: dict[str, Any], entries: Sequence[Entry]) -> list[Issue]:
     """The invariants of all entries, then the profiles they declare."""
-    issues = invariants.check("Bundle", bundle, advice=False)
+    issues = broken_rules(bundle)
     profiles = api.config.profiles
     if profiles is not None and not has_errors(issues):
         for entry in entries:
@@ -114,14 +120,16 @@ async def _rules(api: Api, bundle: dict[str, Any], entries: Sequence[Entry]) -> 
     return issues
 
 
-async def _batch(api: Api, caller: Caller, bundle: dict[str, Any], prefer: str) -> Reply:
+async def _batch(
+    api: Api, caller: Caller, bundle: dict[str, Any], prefer: str, metadata: Metadata
+) -> Reply:
     shell = {**bundle, "entry": []} if isinstance(bundle.get("entry"), list) else bundle
     if not shell.get("entry", True):
         shell.pop("entry")
     do.checked(shell)
     gate = asyncio.Semaphore(_AT_ONCE)
     answers: dict[int, bytes] = {}
-    room = _Room()
+    room = _Room(metadata)
     entries: list[Entry] = []
     for position, raw_entry in enumerate(bundle.get("entry") or ()):
         issues: list[Issue] = []
@@ -178,8 +186,9 @@ def _entry_issues(api: Api, entry: Entry) -> list[Issue]:
 
 @dataclass(slots=True)
 class _Room:
-    """How much of an answer's size its entries have taken."""
+    """How much of an answer's size its entries have taken; and what the API says of itself."""
 
+    metadata: Metadata
     taken: int = 0
 
 
@@ -188,9 +197,15 @@ async def _single(api: Api, caller: Caller, entry: Entry, prefer: str, room: _Ro
     try:
         if entry.method == "GET" and room.taken > MOST_BYTES:
             raise HttpError(413, "too-costly", "the answer is full: ask for this by itself")
-        reply = await _interaction(api, caller, entry, prefer)
+        if entry.method == "GET" and entry.type == "metadata":
+            parameters, _ = split_format(parse_parameters(_ascii(entry.query)))
+            reply = await room.metadata.reply(parameters, "json", entry.headers)
+        else:
+            reply = await _interaction(api, caller, entry, prefer)
     except CLIENT_ERRORS as error:
         return reply_of(error)
+    if entry.head:
+        return replace(reply, body=b"")
     room.taken += len(reply.body)
     return reply
 
@@ -278,17 +293,26 @@ def _ascii(query: str) -> bytes:
 
 def _written_entry(written: Written, prefer: str) -> bytes:
     if not written.version or not written.body:
-        return b'{"response":{"status":"204"}}'
+        return _removed_entry(written, written.type, prefer)
     status = "201 Created" if written.created else "200 OK"
-    response = {
+    response: dict[str, Any] = {
         "status": status,
         "location": version_path(written.type, written.id, written.version),
         "etag": f'W/"{written.version}"',
         "lastModified": written.updated.isoformat(timespec="milliseconds").replace("+00:00", "Z"),
     }
+    if prefer == "OperationOutcome":
+        response["outcome"] = operation_outcome([accepted(written)])
     if prefer != "representation":
         return b'{"response":' + dumps(response) + b"}"
     return b'{"resource":' + written.body + b',"response":' + dumps(response) + b"}"
+
+
+def _removed_entry(written: Written | None, type: str, prefer: str) -> bytes:
+    if prefer != "OperationOutcome":
+        return b'{"response":{"status":"204"}}'
+    done = operation_outcome([removed(written, type)])
+    return dumps({"response": {"status": "200 OK", "outcome": done}})
 
 
 def reply_entry(reply: Reply, base_url: str) -> bytes:
@@ -299,6 +323,9 @@ def reply_entry(reply: Reply, base_url: str) -> bytes:
         response["location"] = headers["location"].removeprefix(f"{base_url}/")
     if "etag" in headers:
         response["etag"] = headers["etag"]
+    if "last-modified" in headers:
+        at = parsedate_to_datetime(headers["last-modified"])
+        response["lastModified"] = at.isoformat().replace("+00:00", "Z")
     if not reply.body:
         return b'{"response":' + dumps(response) + b"}"
     if reply.status >= 400 or reply.body.startswith(b'{"resourceType":"OperationOutcome"'):

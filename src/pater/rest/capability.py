@@ -9,6 +9,7 @@ from pater.access.policy import group
 from pater.fhir.definitions import RESOURCE_TYPES, search_parameters
 from pater.fhir.json import dumps
 from pater.fhir.search.composites import composites
+from pater.fhir.search.places import NEAR
 from pater.fhir.search.query import SearchError, parse_search
 from pater.rest.everything import COMPARTMENTS
 from pater.rest.interactions import Api
@@ -20,9 +21,13 @@ _PROBES: Final = {
     "number": "1",
     "quantity": "1",
     "reference": "Patient/1",
+    "special": "0|0",
     "string": "a",
     "token": "a",
     "uri": "http://example.org",
+}
+_SAID: Final = {
+    ("Location", NEAR): {"documentation": "Without a distance: 10 km. Exact on a sphere."}
 }
 _AUDIT_SEARCH: Final = frozenset(
     {"_id", "_lastUpdated", "action", "agent", "date", "entity", "outcome", "patient", "subtype"}
@@ -86,6 +91,8 @@ def _guides(api: Api) -> dict[str, Any]:
 def _security(api: Api) -> dict[str, Any]:
     url = api.config.token_url
     uris = [{"url": "token", "valueUri": url}] if url else []
+    uris += [{"url": name, "valueUri": at} for name, at in api.config.app_urls.items()]
+    apps = " Apps act for a person who allowed it (SMART App Launch)." if len(uris) > 1 else ""
     security: dict[str, Any] = {
         "cors": api.config.cors,
         "service": [
@@ -101,7 +108,7 @@ def _security(api: Api) -> dict[str, Any]:
         ],
         "description": "OAuth 2 with SMART Backend Services: a signed client assertion gets a "
         "short-lived token. Scopes may be narrowed by search arguments. Every access is decided "
-        "by policy and recorded.",
+        "by policy and recorded." + apps,
     }
     if uris:
         security["extension"] = [{"url": _SMART, "extension": uris}]
@@ -135,7 +142,7 @@ def described(api: Api, type: str) -> dict[str, Any]:
         "conditionalUpdate": not audit,
         "conditionalDelete": "not-supported" if audit else "single",
         "searchParam": [
-            {"name": code, "definition": url, "type": kind}
+            {"name": code, "definition": url, "type": kind, **_SAID.get((type, code), {})}
             for code, url, kind in _searchable(api, type)
             if not audit or code in _AUDIT_SEARCH
         ],

@@ -29,6 +29,7 @@ from pater.rest.profiles import Check
 from pater.rest.requests import expected_version, is_id, parse_parameters, prefer_return
 from pater.rest.responses import (
     Reply,
+    deleted_reply,
     outcome,
     version_headers,
     version_path,
@@ -158,15 +159,15 @@ async def delete(
     """DELETE /type?query: 204 for the one that the query means or none, 412 for several."""
     await api.gate.require(caller, "delete", type)
     request = query_request(api, type, parameters)
-    expected = expected_version(headers)
+    expected, prefer = expected_version(headers), prefer_return(headers)
 
     async def once() -> Reply:
         meant = await api.gate.meant(caller, request)
         if meant.stored is None:
-            return Reply(204)
+            return deleted_reply(None, type, prefer)
         change = delete_change(type, meant.stored, expected)
         (written,) = await api.gate.commit(caller, [change])
-        return Reply(204, b"", version_headers(written.version, written.updated))
+        return deleted_reply(written, type, prefer)
 
     return await settle(once)
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
+from types import MappingProxyType
 from typing import Protocol
 
 from pater.access.caller import Caller
@@ -37,6 +39,8 @@ class RestConfig:
     max_body: int = 16 * MIB
     version: str = ""
     token_url: str = ""
+    # what apps need beside it, by the names of SMART (`authorize`, `introspect` …)
+    app_urls: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
     patient_claims: ClaimsOf | None = None
     cors: bool = False
     later: Later | None = None

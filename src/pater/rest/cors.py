@@ -16,10 +16,11 @@ _PATHS: Final = ("/fhir", "/oauth/", "/.well-known/")
 _METHODS: Final = b"GET, HEAD, POST, PUT, PATCH, DELETE"
 _HEADERS: Final = (
     b"Accept, Authorization, Content-Type, If-Match, If-Modified-Since, If-None-Exist, "
-    b"If-None-Match, Prefer, X-Request-Id"
+    b"If-None-Match, If-Range, Prefer, Range, X-Request-Id"
 )
 _EXPOSED: Final = (
-    b"Content-Location, ETag, Last-Modified, Link, Location, Retry-After, X-Progress, X-Request-Id"
+    b"Accept-Ranges, Content-Location, Content-Range, ETag, Last-Modified, Link, Location, "
+    b"Retry-After, X-Progress, X-Request-Id"
 )
 _VARY: Final = (b"vary", b"Origin")
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from datetime import UTC, datetime
+from email.utils import format_datetime
 from typing import Any, Final
 from urllib.parse import unquote
 
@@ -12,8 +14,11 @@ from pater.fhir.issues import Issue
 from pater.rest.everything import COMPARTMENTS
 from pater.rest.requests import is_id
 
-ORDER: Final = {"DELETE": 0, "POST": 1, "PUT": 2, "PATCH": 2, "GET": 3}
+ORDER: Final = {"DELETE": 0, "POST": 1, "PUT": 2, "PATCH": 2, "GET": 3, "HEAD": 3}
 """The order in which the methods of a Bundle are done (FHIR R4 3.1.0.11.2)."""
+
+_WHOLE: Final = ("", "_search", "_history", "metadata")
+"""What can be read that is of no type: a search of all, the history of all, what the API is."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +35,7 @@ class Entry:
     full_url: str
     resource: dict[str, Any] | None
     operation: str = ""  # without its $
+    head: bool = False  # a GET of which only the response is wanted
 
     @property
     def path(self) -> str:
@@ -59,7 +65,8 @@ def read_entry(position: int, raw: Any, issues: list[Issue], base_url: str) -> E
         wrong("required", ".request", "an entry has a request with method and url")
         return None
     if method not in ORDER:
-        wrong("not-supported", ".request.method", "a method is DELETE, POST, PUT, PATCH or GET")
+        known = "a method is DELETE, POST, PUT, PATCH, GET or HEAD"
+        wrong("not-supported", ".request.method", known)
         return None
     resource = raw.get("resource")
     if resource is not None and not isinstance(resource, dict):
@@ -74,17 +81,19 @@ def read_entry(position: int, raw: Any, issues: list[Issue], base_url: str) -> E
     ):
         value = request.get(element)
         if isinstance(value, str):
-            headers[header] = value
+            headers[header] = _http_date(value) if element == "ifModifiedSince" else value
     relative = url.removeprefix(base_url).lstrip("/") if url.startswith(base_url) else url
     address, _, query = relative.partition("?")
     segments = [unquote(part) for part in address.lstrip("/").split("/")]
     operation = ""
     if segments[-1].startswith("$"):
         operation = segments.pop()[1:]
+    if segments[3:] == ["_search"] and method in ("GET", "HEAD"):
+        segments.pop()  # of a compartment
     type_, id_, *rest = [*segments, "", ""][: max(2, min(len(segments), 5))]
     entry = Entry(
         position=position,
-        method=method,
+        method="GET" if method == "HEAD" else method,
         type=type_,
         id=id_,
         rest=tuple(part for part in rest if part),
@@ -93,9 +102,19 @@ def read_entry(position: int, raw: Any, issues: list[Issue], base_url: str) -> E
         full_url=raw["fullUrl"] if isinstance(raw.get("fullUrl"), str) else "",
         resource=resource,
         operation=operation,
+        head=method == "HEAD",
     )
     _address_issues(entry, issues)
     return entry
+
+
+def _http_date(instant: str) -> str:
+    """An instant as HTTP writes it; another text as it is, which counts for nothing."""
+    try:
+        at = datetime.fromisoformat(instant)
+        return format_datetime(at.astimezone(UTC), usegmt=True) if at.tzinfo else instant
+    except (ValueError, OverflowError):
+        return instant
 
 
 def _address_issues(entry: Entry, issues: list[Issue]) -> None:
@@ -107,8 +126,8 @@ def _address_issues(entry: Entry, issues: list[Issue]) -> None:
             text = "an operation is called by GET or POST at Type/id/$name, Type/$name or $name"
             issues.append(Issue("error", "value", url, text))
         return
-    if entry.method == "GET" and not entry.id and entry.type in ("", "_search", "_history"):
-        return  # a search or the history of the whole system
+    if entry.method == "GET" and not entry.id and entry.type in _WHOLE:
+        return
     if entry.type not in TYPE_NUMBER:
         issues.append(Issue("error", "not-found", url, "the address names no resource type"))
         return

@@ -1,14 +1,19 @@
-"""The parameters of a history: `_count`, `_since`, `_at` and the place of the page."""
+"""The parameters of a history: `_count`, `_since`, `_at`, `_list` and the place of the page."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
+from typing import Any, Final
 
+from pater.fhir.references import parse_reference
 from pater.fhir.search.query import DateTerm, SearchError, parse_search
 from pater.rest.errors import HttpError
-from pater.store.history import Period, Place
+from pater.rest.requests import is_id
+from pater.store.history import Key, Period, Place
+
+MOST_LISTED: Final = 1_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,12 +23,13 @@ class HistoryQuery:
     count: int
     cursor: str | None
     period: Period
+    list: str  # the id of a List, "" for none
     kept: tuple[tuple[str, str], ...]
 
 
 def history_query(parameters: Sequence[tuple[str, str]]) -> HistoryQuery:
     """Reads them (FHIR R4 3.1.0.9). Raises HttpError 400."""
-    count, cursor, period = 50, None, Period()
+    count, cursor, period, listed = 50, None, Period(), ""
     kept: dict[str, str] = {}
     for name, value in parameters:
         if name in kept:
@@ -35,6 +41,12 @@ def history_query(parameters: Sequence[tuple[str, str]]) -> HistoryQuery:
         elif name == "_at":
             low, high = span(name, value)
             period = replace(period, until=high, current_after=low)
+        elif name == "_list" and is_id(value):
+            listed = value
+        elif name == "_sort" and value in ("-_lastUpdated", "none"):
+            pass  # there is one order
+        elif name == "_sort":
+            raise HttpError(400, "not-supported", "a history has its newest version first")
         elif name == "_cursor" and Place.of(value):
             cursor = value
             continue
@@ -43,7 +55,29 @@ def history_query(parameters: Sequence[tuple[str, str]]) -> HistoryQuery:
             raise HttpError(400, "not-supported", text)
         kept[name] = value
     kept["_count"] = str(count)
-    return HistoryQuery(count, cursor, period, tuple(kept.items()))
+    return HistoryQuery(count, cursor, period, listed, tuple(kept.items()))
+
+
+def listed_keys(resource: Mapping[str, Any], base_url: str) -> list[Key]:
+    """The resources and versions that a List names on this server, each once. Raises HttpError."""
+    found: dict[tuple[str, str], set[int | None]] = {}
+    for entry in resource.get("entry", ()):
+        text = entry.get("item", {}).get("reference")
+        named = parse_reference(text.removeprefix(f"{base_url}/")) if text else None
+        if named is None or named.kind != "relative" or not named.id or named.type is None:
+            continue
+        version = named.version or ""
+        number = int(version) if version.isascii() and version.isdigit() else None
+        if not version or (number is not None and number < 2**31):
+            found.setdefault((named.type, named.id), set()).add(number)
+    if sum(map(len, found.values())) > MOST_LISTED:
+        text = f"a history is held to a List of at most {MOST_LISTED} entries"
+        raise HttpError(400, "too-costly", text)
+    return [
+        (type, id, version)
+        for (type, id), versions in found.items()
+        for version in ([None] if None in versions else sorted(v for v in versions if v))
+    ]
 
 
 def moment(name: str, value: str) -> datetime:

@@ -3,26 +3,35 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from pater.access.caller import Caller
 from pater.domain import Answer, Check, CreateHandler, Operation
 from pater.fhir.issues import Issue, has_errors
 from pater.fhir.json import parse
-from pater.fhir.search.query import parse_search
 from pater.fhir.validation.base import validate_base
 from pater.records.changes import Change
 from pater.records.gate import Gate
+from pater.records.searching import MAX_COUNT
+from pater.rest.asked import Asked
 from pater.rest.config import RestConfig
 from pater.rest.errors import HttpError
-from pater.rest.history_query import history_query
-from pater.rest.own_addresses import with_own_addresses
+from pater.rest.history_query import HistoryQuery, history_query, listed_keys
 from pater.rest.projection import SUMMARIES, project
 from pater.rest.requests import expected_version, has_current, is_id, prefer_return
-from pater.rest.responses import Header, Reply, stored_reply, version_headers, written_reply
+from pater.rest.responses import (
+    Header,
+    Reply,
+    deleted_reply,
+    stored_reply,
+    version_headers,
+    written_reply,
+)
 from pater.rest.sealed_links import PAGE, seal, unseal
 from pater.rest.search_bundle import CURSOR, history_bundle, searchset
+from pater.store.history import Key
+from pater.store.read import Stored
 
 Parameters = Sequence[tuple[str, str]]
 Headers = dict[str, str]
@@ -38,6 +47,7 @@ class Api:
     checks: Mapping[str, Sequence[Check]]
     operations: Mapping[tuple[str, str, bool], Operation]
     described: Mapping[str, Mapping[str, Any]]  # see `Parts.described`
+    asked: Asked = field(default_factory=Asked)
 
 
 async def read(
@@ -46,11 +56,15 @@ async def read(
     """GET /type/id, with `_summary` and `_elements`; 304 when the client has the version."""
     summary, elements = _projection(parameters)
     stored = await api.gate.read(caller, type, _id(type, id))
+    return _shown(stored, headers, summary, elements)
+
+
+def _shown(stored: Stored, headers: Headers, summary: str, elements: tuple[str, ...]) -> Reply:
     if has_current(headers, stored.version, stored.updated):
         return Reply(304, b"", version_headers(stored.version, stored.updated))
     reply = stored_reply(stored)
     if summary or elements:
-        return Reply(200, project(stored.body, type, summary, elements), reply.headers)
+        return Reply(200, project(stored.body, stored.type, summary, elements), reply.headers)
     return reply
 
 
@@ -58,21 +72,20 @@ async def vread(
     api: Api, caller: Caller, type: str, id: str, version: str, parameters: Parameters,
     headers: Headers,
 ) -> Reply:  # fmt: skip
-    """GET /type/id/_history/version."""
-    _none(parameters)
+    """GET /type/id/_history/version; as `read`."""
+    summary, elements = _projection(parameters)
     if not (version.isascii() and version.isdigit() and len(version) < 10):
         raise HttpError(404, "not-found", f"{type} has no such version")
     stored = await api.gate.vread(caller, type, _id(type, id), int(version))
-    if has_current(headers, stored.version, stored.updated):
-        return Reply(304, b"", version_headers(stored.version, stored.updated))
-    return stored_reply(stored)
+    return _shown(stored, headers, summary, elements)
 
 
 async def history(api: Api, caller: Caller, type: str, id: str, parameters: Parameters) -> Reply:
-    """GET /type/id/_history, newest first, in pages of `_count`; `_since`, `_at`."""
+    """GET /type/id/_history, newest first, in pages of `_count`; `_since`, `_at`, `_list`."""
     asked = history_query(parameters)
+    only = await _listed(api, caller, asked)
     page = await api.gate.history(
-        caller, type, _id(type, id), asked.count, asked.cursor, asked.period
+        caller, type, _id(type, id), asked.count, asked.cursor, asked.period, only
     )
     path = f"{type}/{id}/_history"
     return Reply(200, history_bundle(api.config.base_url, path, asked.kept, page))
@@ -81,9 +94,18 @@ async def history(api: Api, caller: Caller, type: str, id: str, parameters: Para
 async def histories(api: Api, caller: Caller, type: str, parameters: Parameters) -> Reply:
     """GET /type/_history or, with "" as type, /_history; as `history`."""
     asked = history_query(parameters)
-    page = await api.gate.histories(caller, type, asked.count, asked.cursor, asked.period)
+    only = await _listed(api, caller, asked)
+    page = await api.gate.histories(caller, type, asked.count, asked.cursor, asked.period, only)
     path = f"{type}/_history" if type else "_history"
     return Reply(200, history_bundle(api.config.base_url, path, asked.kept, page))
+
+
+async def _listed(api: Api, caller: Caller, asked: HistoryQuery) -> list[Key] | None:
+    """What the List names to which a history is held; None = there is no such wish."""
+    if not asked.list:
+        return None
+    stored = await api.gate.read(caller, "List", asked.list)
+    return listed_keys(parse(stored.body), api.config.base_url)
 
 
 async def search(
@@ -103,14 +125,14 @@ async def search(
     if key and len(parameters) == 1 and parameters[0][0] == PAGE:
         parameters = unseal(parameters[0][1], type, key)
         private = True
-    request = with_own_addresses(
-        parse_search(type, parameters, custom=api.gate.custom, lenient=lenient, whole=True),
-        api.config.base_url,
-    )
+    request = api.asked.of(type, parameters, api.config.base_url, api.gate.custom, lenient=lenient)
     page = await api.gate.search(caller, request)
     if request.ignored:
         unread = {name for name, _ in request.ignored}
         parameters = [pair for pair in parameters if pair[0] not in unread]
+    if request.count is not None and request.count > MAX_COUNT:  # the links say what was done
+        most = str(MAX_COUNT)
+        parameters = [(name, most if name == "_count" else value) for name, value in parameters]
     links = [("self", parameters)]
     if page.next is not None:
         again = [pair for pair in parameters if pair[0] != CURSOR]
@@ -168,9 +190,7 @@ async def delete(api: Api, caller: Caller, type: str, id: str, headers: Headers)
     """DELETE /type/id: 204, also when there was nothing (FHIR R4 3.1.0.7)."""
     change = Change("delete", type, _id(type, id), if_match=expected_version(headers))
     (written,) = await api.gate.commit(caller, [change])
-    if not written.version:
-        return Reply(204)
-    return Reply(204, b"", version_headers(written.version, written.updated))
+    return deleted_reply(written, type, prefer_return(headers))
 
 
 def answered(answer: Answer) -> Reply:
@@ -236,11 +256,6 @@ def _id(type: str, id: str) -> str:
     if not is_id(id):
         raise HttpError(404, "not-found", f"{type} has no resource of this id")
     return id
-
-
-def _none(parameters: Parameters) -> None:
-    for name, _ in parameters:
-        raise HttpError(400, "not-supported", f"unknown parameter {name[:64]}", path="")
 
 
 def _projection(parameters: Parameters) -> tuple[str, tuple[str, ...]]:

@@ -1,19 +1,21 @@
 """Requests that are answered later (R5 3.2.6.2, R4 3.1.0.7): asked for, polled, fetched, cancelled.
 
-`Prefer: respond-async` on a search or on an operation by GET makes a job of it. Whoever asked, and
-nobody else, polls its address and finds a Bundle of type batch-response there.
+`Prefer: respond-async` on a search, a history or an operation that reads, by GET or POST, makes a
+job of it. Whoever asked, and nobody else, polls its address and finds a Bundle of type
+batch-response there.
 """
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, dataclass, field
 from datetime import timedelta
 from typing import Any, Final
 
+from pater.access.asker import may_fetch
 from pater.access.caller import Caller
-from pater.access.scopes import at_least
+from pater.fhir.definitions import TYPE_NUMBER
 from pater.rest.errors import HttpError
 from pater.rest.responses import Header, Reply, http_date
 from pater.store import jobs
@@ -25,12 +27,59 @@ KIND: Final = "request"
 PATH: Final = "async"
 MOST_AT_ONCE: Final = 20
 """Requests of one caller that may wait or run."""
+LATER: Final = frozenset({"everything", "lastn", "document", "diff", "expand"})
+"""The operations that can be answered later."""
 KEEP: Final = timedelta(hours=1)
 _NAME: Final = "answer.json"
 _PAUSE: Final = (b"retry-after", b"1")
 
-Perform = Callable[[Caller, Sequence[str], bytes], Awaitable[bytes]]
-"""(caller, address, query) -> the Bundle with the answer."""
+_MOST_BODY: Final = 256 * 1024
+_KEPT_HEADERS: Final = ("content-type", "prefer")
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """A request as it waits: what its answer depends on."""
+
+    method: str
+    segments: Sequence[str]
+    query: str
+    body: str = ""
+    headers: Mapping[str, str] = field(default_factory=dict)
+
+    @staticmethod
+    def of(
+        method: str, segments: Sequence[str], query: bytes, body: bytes, headers: Mapping[str, str]
+    ) -> Asked | None:
+        """The request when it can wait: not with a long body, nor with one that is no text."""
+        try:
+            text = body.decode("utf-8")
+        except UnicodeDecodeError:
+            return None
+        if len(body) > _MOST_BODY or "\x00" in text:
+            return None
+        kept = {name: headers[name] for name in _KEPT_HEADERS if name in headers}
+        return Asked(method, list(segments), query.decode("ascii"), text, kept)
+
+
+Perform = Callable[[Caller, Asked], Awaitable[bytes]]
+"""(caller, request) -> the Bundle with the answer."""
+
+
+def may_wait(method: str, segments: Sequence[str]) -> bool:
+    """Whether the request is one that can be answered later: it reads, and may read much."""
+    if method not in ("GET", "POST"):
+        return False
+    match segments:
+        case [*_, name] if name[:1] == "$":
+            return name[1:] in LATER
+        case ["_search"] | [_, "_search"] | [_, _, _, "_search"]:
+            return True
+        case [""] | ["_history"] | [_, "_history"] | [_, _, "_history"]:
+            return method == "GET"
+        case [type_] | [_, _, type_]:
+            return method == "GET" and type_ in TYPE_NUMBER
+    return False
 
 
 def wants_later(headers: Mapping[str, str]) -> bool:
@@ -48,17 +97,13 @@ class Later:
         self._base_url = base_url
         self.perform: Perform | None = None
 
-    async def ask(self, caller: Caller, segments: Sequence[str], query: bytes) -> Reply:
+    async def ask(self, caller: Caller, asked: Asked) -> Reply:
         """202 with the address to poll. Raises HttpError 429."""
         owner = _owner(caller)
         if await jobs.unfinished(self._db, KIND, owner) >= MOST_AT_ONCE:
             text = f"at most {MOST_AT_ONCE} requests are answered later at once"
             raise HttpError(429, "throttled", text, headers=[(b"retry-after", b"10")])
-        payload = {
-            "caller": asdict(caller),
-            "segments": list(segments),
-            "query": query.decode("ascii"),
-        }
+        payload = {"caller": asdict(caller), "asked": asdict(asked)}
         number = await jobs.enqueue(
             self._db, KIND, payload, owner=owner, attempts=3, keep=KEEP
         )  # fmt: skip
@@ -69,10 +114,9 @@ class Later:
         """The handler of the jobs."""
         if self.perform is None:
             raise JobFailed("this process does not answer requests")
-        given = job.payload["caller"]
-        caller = Caller(**{**given, "scopes": tuple(given["scopes"])})
+        caller = _caller_of(job.payload["caller"])
         await job.checkpoint({}, note="in progress")
-        body = await self.perform(caller, job.payload["segments"], job.payload["query"].encode())
+        body = await self.perform(caller, Asked(**job.payload["asked"]))
         await asyncio.to_thread(self._keep, job.id, body)
         return {"bytes": len(body)}
 
@@ -109,9 +153,13 @@ class Later:
         row = await jobs.look(self._db, number)
         if row is None or row.kind != KIND or row.owner != _owner(caller):
             raise _absent()
-        if row.state == "cancelled" or not at_least(caller.scopes, row.payload["caller"]["scopes"]):
+        if row.state == "cancelled" or not may_fetch(caller, _caller_of(row.payload["caller"])):
             raise _absent()  # also for a token of less than the request was made with
         return row
+
+
+def _caller_of(data: Mapping[str, Any]) -> Caller:
+    return Caller(**{**data, "scopes": tuple(data["scopes"])})
 
 
 def _owner(caller: Caller) -> str:

@@ -47,12 +47,14 @@ def _condition(condition: Condition, base: str) -> Condition:
     chain = tuple(
         replace(each, condition=_condition(each.condition, base)) for each in condition.chain
     )
-    return replace(condition, values=values, chain=chain)
+    # the index knows no versions
+    exact = any(isinstance(each, ReferenceTerm) and each.version for each in values)
+    return replace(condition, values=values, chain=chain, loose=condition.loose or exact)
 
 
 def _values(value: Value, base: str) -> Iterator[Value]:
     yield value
     if isinstance(value, ReferenceTerm) and value.url and value.url.startswith(base):
         ref = parse_reference(value.url.removeprefix(base))
-        if ref.kind == "relative" and ref.type in value.types and not ref.version:
-            yield ReferenceTerm((ref.type,), ref.id, None)
+        if ref.kind == "relative" and ref.type in value.types:
+            yield ReferenceTerm((ref.type,), ref.id, None, ref.version)

@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import Any, Final
 
 from pater.fhir.issues import Issue, has_errors
+from pater.fhir.references import iter_references, parse_reference
 from pater.records.changes import Change, Edit, Method
 from pater.records.conditional import Meant
 from pater.rest import conditional
@@ -109,9 +110,49 @@ def plan(
         except HttpError as error:
             issues += error.issues
     issues += _gone(planned)
+    issues += _overlaps(planned)
+    issues += _dangling(planned, api.config.base_url)
     if has_errors(issues):
         raise HttpError(400, "invalid", "the transaction is not right", issues=issues)
     return planned
+
+
+def _overlaps(planned: Sequence[tuple[Entry, Planned]]) -> list[Issue]:
+    """Both places of each resource that two entries change (R4 3.1.0.11.2)."""
+    first: dict[tuple[str, str | None], Entry] = {}
+    issues: list[Issue] = []
+    for entry, change in planned:
+        if not isinstance(change, Change):
+            continue
+        other = first.setdefault((change.type, change.id), entry)
+        if other is not entry:
+            for here, there in ((other, entry), (entry, other)):
+                text = f"{change.type}/{change.id} is changed by {there.path} too"
+                issues.append(Issue("error", "duplicate", f"{here.path}.request", text))
+    return issues
+
+
+def _dangling(planned: Sequence[tuple[Entry, Planned]], base_url: str) -> list[Issue]:
+    """References to what another entry deletes. A Provenance may tell of a deletion."""
+    deleted = {
+        (change.type, change.id): entry
+        for entry, change in planned
+        if isinstance(change, Change) and change.method == "delete"
+    }
+    issues: list[Issue] = []
+    for entry, change in planned if deleted else ():
+        if not isinstance(change, Change) or change.resource is None:
+            continue
+        if entry.type in ("Bundle", "Provenance"):
+            continue
+        for place, holder in iter_references(change.resource):
+            ref = parse_reference(holder["reference"].removeprefix(f"{base_url}/"))
+            other = deleted.get((ref.type or "", ref.id)) if ref.kind == "relative" else None
+            if other is not None and ref.version is None:
+                path = f"{entry.path}.resource{place[place.find('.') :]}.reference"
+                text = f"{ref.type}/{ref.id} is deleted by {other.path}"
+                issues.append(Issue("error", "not-found", path, text))
+    return issues
 
 
 def _gone(planned: Sequence[tuple[Entry, Planned]]) -> list[Issue]:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
+from types import MappingProxyType
 from typing import Any, Final, TypeVar
 
 from pater.fhir.issues import Issue
@@ -46,6 +47,8 @@ _WORDS: Final = frozenset(
 MOST_DEFINITIONS: Final = 2_000
 """Definitions kept in memory; more than any known guide with all it builds on has."""
 _MOST_QUESTIONS: Final = 3_000
+_MOST_RECENT: Final = 5_000
+_SHORT: Final = 500  # characters of a question that is remembered
 _ROUNDS: Final = 16
 LARGE: Final = 20_000
 """Bytes of JSON from which a check takes a thread: below that it is done in a few milliseconds."""
@@ -58,14 +61,18 @@ class _MoreNeededError(Exception):
 
 
 class _Answers:
-    """Terms (see `fhir.validation.terms`) from answers got beforehand; notes what it misses."""
+    """Terms (see `fhir.validation.terms`) from answers got beforehand; notes what it misses.
 
-    def __init__(self) -> None:
+    `recent` are answers that others got; `known` those got for this check.
+    """
+
+    def __init__(self, recent: Mapping[Question, Verdict] = MappingProxyType({})) -> None:
+        self.recent = recent
         self.known: dict[Question, Verdict] = {}
         self.missing: set[Question] = set()
 
     def _ask(self, question: Question) -> Verdict:
-        found = self.known.get(question)
+        found = self.known.get(question) or self.recent.get(question)
         if found is None:
             self.missing.add(question)
             return UNKNOWN
@@ -91,7 +98,8 @@ class StoredProfiles:
     """Compiled profiles of one database; one for a process.
 
     Definitions are compared with the store before each `$validate`; before writes too, at most
-    once a second: a profile that is written is in force for writes a second later.
+    once a second: a profile that is written is in force for writes a second later. As long the
+    writes share what the terminology said of a code.
     """
 
     def __init__(
@@ -107,6 +115,7 @@ class StoredProfiles:
         self._turn = asyncio.Lock()  # one at a time changes what is known
         self._threads = asyncio.Semaphore(_THREADS)
         self._compared: float | None = None
+        self._recent: dict[Question, Verdict] = {}  # what the terminology said since then
 
     async def whole(
         self, resource: Json, asked: Sequence[str] = (), *, must_support: bool = False
@@ -118,7 +127,7 @@ class StoredProfiles:
         def check(profiles: Profiles, terms: _Answers) -> list[Issue]:
             return validate_whole(resource, profiles, terms=terms, settings=settings, asked=asked)
 
-        return await self._settle(check, resource)
+        return await self._settle(check, resource, _Answers())
 
     async def declared(self, resource: Json, path: str | None = None) -> list[Issue]:
         """What of a resource (or of the entries of a document or collection) does not conform to
@@ -132,7 +141,12 @@ class StoredProfiles:
         def check(profiles: Profiles, terms: _Answers) -> list[Issue]:
             return validate_profiles(resource, profiles, terms=terms, settings=settings, path=path)
 
-        return await self._settle(check, resource)
+        recent, terms = self._recent, _Answers(self._recent)
+        issues = await self._settle(check, resource, terms)
+        for question, verdict in terms.known.items():
+            if len(recent) < _MOST_RECENT and sum(map(len, question)) <= _SHORT:
+                recent[question] = verdict
+        return issues
 
     async def declared_later(self, write: Callable[[Check], Awaitable[Result]]) -> Result:
         """As `declared`, for a resource that is only known while it is written (a PATCH).
@@ -167,19 +181,19 @@ class StoredProfiles:
         """Compares with the store unless that was done just now."""
         if self._compared is None or time.monotonic() - self._compared > _FRESH:
             await self._compare()
+            self._recent = {}
 
     def _settings(self) -> Settings:
         return Settings(clock=self._clock)
 
     async def _settle(
-        self, check: Callable[[Profiles, _Answers], list[Issue]], resource: Json
+        self, check: Callable[[Profiles, _Answers], list[Issue]], resource: Json, terms: _Answers
     ) -> list[Issue]:
         """Checks again until no definition and no answer is missed that could be had.
 
         The check itself neither waits nor asks: what it misses is fetched in one go. That of a
         large resource takes a thread, so that others are served meanwhile.
         """
-        terms = _Answers()
         session = self._terms.session()
         issues: list[Issue] = []
         large = len(dumps(resource)) > LARGE

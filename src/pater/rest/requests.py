@@ -184,10 +184,12 @@ def version_of(etag: str) -> int:
 
 
 def knows_version(headers: dict[str, str], version: int) -> bool:
-    """Whether If-None-Match names the version (weak comparison)."""
+    """Whether If-None-Match names the version (weak comparison); `*` names any that stands."""
     given = headers.get("if-none-match")
     if given is None:
         return False
+    if given.strip() == "*":
+        return True
     tags = (_ETAG.match(part.strip()) for part in given.split(","))
     return any(tag is not None and tag[1] == str(version) for tag in tags)
 

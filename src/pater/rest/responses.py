@@ -113,12 +113,33 @@ def written_reply(
     if prefer == "minimal":
         body = b""
     elif prefer == "OperationOutcome":
-        body = outcome([*issues, _accepted(written)])
+        body = outcome([*issues, accepted(written)])
     else:
         body = written.body
     return Reply(status, body, headers)
 
 
-def _accepted(written: Written) -> Issue:
+def deleted_reply(written: Written | None, type: str, prefer: str) -> Reply:
+    """The answer to a delete: 204; 200 with what was done for who wants an OperationOutcome.
+
+    `written` None, or of version 0: there was nothing to delete.
+    """
+    there = written is not None and written.version > 0
+    headers = version_headers(written.version, written.updated) if written and there else []
+    if prefer != "OperationOutcome":
+        return Reply(204, b"", headers)
+    return Reply(200, outcome([removed(written, type)]), headers)
+
+
+def removed(written: Written | None, type: str) -> Issue:
+    """What a delete did, for `Prefer: return=OperationOutcome`."""
+    done = f"there was no {type} to delete"
+    if written is not None and written.version:
+        done = f"{type}/{written.id} was deleted"
+    return Issue("information", "informational", "", done)
+
+
+def accepted(written: Written) -> Issue:
+    """What was done, for `Prefer: return=OperationOutcome`."""
     done = "created" if written.created else "updated"
     return Issue("information", "informational", "", f"{written.type}/{written.id} was {done}")

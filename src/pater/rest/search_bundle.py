@@ -63,12 +63,15 @@ def history_bundle(
     links = [("self", _link(here, parameters))]
     if page.next is not None:
         links.append(("next", _link(here, [*parameters, (CURSOR, page.next)])))
-    entries = [_version(base_url, stored) for stored in page.versions]
-    return _bundle("history", None, links, entries)
+    entries = [
+        _version(base_url, each, (each.type, each.id, each.version) in page.revived)
+        for each in page.versions
+    ]
+    return _bundle("history", page.total, links, entries)
 
 
-def _version(base_url: str, stored: Stored) -> bytes:
-    created = stored.version == 1 and not stored.deleted
+def _version(base_url: str, stored: Stored, revived: bool) -> bytes:
+    created = (stored.version == 1 or revived) and not stored.deleted
     address = f"{stored.type}/{stored.id}"
     request = {
         "method": stored.method,

@@ -11,9 +11,11 @@ from pater.fhir.issues import Issue, has_errors
 from pater.fhir.json import JsonError, parse
 from pater.fhir.validation.base import validate_base
 from pater.fhir.xml import XmlError
+from pater.records.changes import Change, Method
+from pater.records.errors import RecordsError
 from pater.rest.errors import HttpError
-from pater.rest.interactions import Api, Parameters, parse_body
-from pater.rest.outcomes import json_issue
+from pater.rest.interactions import Api, Parameters, claims_of, parse_body
+from pater.rest.outcomes import describe, json_issue
 from pater.rest.requests import is_id
 from pater.rest.responses import Reply, outcome
 
@@ -27,6 +29,7 @@ class _Asked:
 
     profiles: list[str] = field(default_factory=list)
     must_support: bool = False
+    mode: str = ""
 
 
 async def validate_sent(
@@ -44,6 +47,9 @@ async def validate_sent(
     `profile` (several, `url|version`) names profiles of this server to hold it against, beside
     those it declares; `mustSupport=true` also tells which supported elements are absent.
     At /type/id/$validate (`id`) the resource is checked as the new content of that address.
+    `mode` asks more: whether a create, an update or a delete of it would be accepted from the
+    caller now (an update and a delete of the address or of the id in the resource); `profile`
+    checks what is stored at the address.
     `read` makes the tree of the body, in the format in which it was sent.
     Always 200 when the check could be made: what it found is in the OperationOutcome, a text that
     is no JSON (or XML) too. 400 for wrong parameters.
@@ -58,7 +64,15 @@ async def validate_sent(
     asked = _asked(parameters)
     resource = body
     if body.get("resourceType") == "Parameters" and type != "Parameters":
-        resource = _unwrap(body, asked)
+        unwrapped = _unwrap(body, asked)
+        if unwrapped is None:
+            return await validate_stored(api, caller, type, id, asked)
+        resource = unwrapped
+    if asked.mode in ("delete", "profile"):
+        if not id or asked.mode == "profile":
+            text = f"mode {asked.mode} is asked at an address, without a resource"
+            raise HttpError(400, "invalid", text, path="Parameters.parameter.where(name='mode')")
+        return Reply(200, outcome(await _rehearsed(api, caller, type, id, asked.mode)))
     issues: list[Issue] = []
     if resource.get("resourceType") != type:
         text = f"this address takes a resource of type {type}"
@@ -68,18 +82,57 @@ async def validate_sent(
             text = "the resource has the same id as the address it is sent to"
             issues.append(Issue("error", "value", f"{type}.id", text))
         issues += await _all(api, type, resource, asked)
+        if asked.mode and not has_errors(issues):
+            issues += await _rehearsed(api, caller, type, id, asked.mode, resource)
     return Reply(200, outcome(issues))
 
 
 async def validate_stored(
-    api: Api, caller: Caller, type: str, id: str, parameters: Parameters
+    api: Api, caller: Caller, type: str, id: str, parameters: Parameters | _Asked
 ) -> Reply:
-    """GET or POST without a body at /type/id/$validate: checks what is stored."""
+    """GET or POST without a resource at /type/id/$validate: checks what is stored, or (`mode`)
+    whether it may be deleted."""
+    asked = parameters if isinstance(parameters, _Asked) else _asked(parameters)
+    if not id or asked.mode in ("create", "update"):
+        text = "Parameters for $validate have a parameter `resource` with the resource"
+        raise HttpError(400, "required", text, path="Parameters.parameter")
     if not is_id(id):
         raise HttpError(404, "not-found", f"{type} has no resource of this id")
-    asked = _asked(parameters)
+    if asked.mode == "profile" and not asked.profiles:
+        raise HttpError(
+            400, "required", "mode profile names a profile", path="Parameters.parameter"
+        )
+    if asked.mode == "delete":
+        return Reply(200, outcome(await _rehearsed(api, caller, type, id, asked.mode)))
     stored = await api.gate.read(caller, type, id)
     return Reply(200, outcome(await _all(api, type, parse(stored.body), asked)))
+
+
+async def _rehearsed(
+    api: Api,
+    caller: Caller,
+    type: str,
+    id: str,
+    mode: str,
+    resource: dict[str, Any] | None = None,
+) -> list[Issue]:
+    """What would keep the caller from doing that now."""
+    given = str((resource or {}).get("id", ""))
+    if mode == "update" and not (id or given):
+        text = "an update is of the address, or of the id in the resource"
+        raise HttpError(400, "required", text, path=f"{type}.id")
+    method: Method = "create" if mode == "create" else "update" if mode == "update" else "delete"
+    change = Change(
+        method,
+        type,
+        None if mode == "create" else id or given,
+        resource,
+        claims_of=claims_of(api, type),
+    )
+    try:
+        return await api.gate.rehearse(caller, change)
+    except RecordsError as error:
+        return describe(error)[1]
 
 
 async def _all(api: Api, type: str, resource: dict[str, Any], asked: _Asked) -> list[Issue]:
@@ -111,12 +164,14 @@ def _take(asked: _Asked, name: object, value: object) -> None:
             raise HttpError(400, "too-costly", f"at most {_MOST_PROFILES} profiles at once")
     elif name == "mustSupport" and str(value).lower() in ("true", "false"):
         asked.must_support = str(value).lower() == "true"
-    elif name != "mode" or value not in _MODES:
+    elif name == "mode" and value in _MODES:
+        asked.mode = str(value)
+    else:
         raise HttpError(400, "not-supported", f"$validate takes no {shown} like this")
 
 
-def _unwrap(body: dict[str, Any], asked: _Asked) -> dict[str, Any]:
-    """The resource of a Parameters; what else it asks for goes to `asked`."""
+def _unwrap(body: dict[str, Any], asked: _Asked) -> dict[str, Any] | None:
+    """The resource of a Parameters, if it has one; what else it asks for goes to `asked`."""
     resource: dict[str, Any] | None = None
     listed = body.get("parameter")
     for part in listed if isinstance(listed, list) else ():
@@ -127,7 +182,4 @@ def _unwrap(body: dict[str, Any], asked: _Asked) -> dict[str, Any]:
         elif "name" in part:
             value = next((each for key, each in part.items() if key.startswith("value")), None)
             _take(asked, part["name"], value)
-    if resource is None:
-        text = "Parameters for $validate have a parameter `resource` with the resource"
-        raise HttpError(400, "required", text, path="Parameters.parameter")
     return resource

@@ -1,8 +1,8 @@
 """The search of the whole system (`GET [base]?_type=A,B&…`, `POST [base]/_search`).
 
-One type after the other, in the order in which they are named: a page may end in one type and the
-next begin in the following. Takes what each of the types takes; no `_sort` and no inclusions,
-which would go over types.
+Without `_sort` one type after the other, in the order in which they are named: a page may end in
+one type and the next begin in the following. Sorted by `_id` and `_lastUpdated` they are one list.
+Takes what each of the types takes; an inclusion counts for the types that it is about.
 """
 
 from __future__ import annotations
@@ -14,7 +14,9 @@ from pater.access.caller import Caller
 from pater.access.policy import decide, group
 from pater.fhir.definitions import RESOURCE_TYPES, TYPE_NUMBER
 from pater.fhir.issues import Issue
+from pater.fhir.search.parameters import indexed_parameters
 from pater.fhir.search.query import SearchError, SearchRequest, parse_search
+from pater.records.searching_types import ORDERS, in_order
 from pater.rest.errors import HttpError
 from pater.rest.interactions import Api, Parameters
 from pater.rest.own_addresses import with_own_addresses
@@ -27,6 +29,8 @@ from pater.store.search import Page
 _COUNT = 50
 _MOST = 1000
 _BETWEEN = "~"
+_TOGETHER = "!"
+_MOST_SORTED = 20
 
 
 async def search(
@@ -44,12 +48,20 @@ async def search(
         private = True
     types = await _types(api, caller, parameters)
     kept = [pair for pair in parameters if pair[0] not in ("_type", CURSOR)]
-    for name, _ in kept:
-        if name == "_sort" or name.startswith(("_include", "_revinclude")):
-            raise HttpError(400, "not-supported", "a search over several types takes no "
-                            f"{name.partition(':')[0]}")  # fmt: skip
-    requests = [_request(api, type_, kept, lenient) for type_ in types]
-    page = await _page(api, caller, requests, [v for name, v in parameters if name == CURSOR])
+    _check_includes(types, kept)
+    requests = [_request(api, type_, _meant_for(type_, kept), lenient) for type_ in types]
+    if any(request.contained != "false" for request in requests):
+        text = "contained resources are searched one type at a time"
+        raise HttpError(400, "not-supported", text, path="http._contained")
+    cursors = [v for name, v in parameters if name == CURSOR]
+    if requests and requests[0].sort:
+        page = await _sorted_page(api, caller, requests, cursors)
+    else:
+        page = await _page(api, caller, requests, cursors)
+    shown_already = {(each.type, each.id) for each in page.matches}
+    beside = {(each.type, each.id): each for each in page.included}
+    included = [each for key, each in beside.items() if key not in shown_already]
+    page = Page(page.matches, included, page.total, page.next)
     shown = requests[0] if requests else SearchRequest("Basic")
     unread = {name for name, _ in shown.ignored}
     said = [pair for pair in parameters if pair[0] not in unread]
@@ -89,6 +101,84 @@ def _request(api: Api, type_: str, parameters: Parameters, lenient: bool) -> Sea
     return with_own_addresses(found, api.config.base_url)
 
 
+def _check_includes(types: Sequence[str], parameters: Parameters) -> None:
+    """Refuses an inclusion that is about none of the types."""
+    for name, value in parameters:
+        if _includes(name) and not any(_about(type_, name, value) for type_ in types):
+            plain = name.partition(":")[0]
+            text = f"{plain}: this is about none of the types that are searched"
+            raise HttpError(400, "value", text, path=f"http.{plain}")
+
+
+def _meant_for(type_: str, parameters: Parameters) -> Parameters:
+    """The parameters of one type's search."""
+    return [
+        (name, value)
+        for name, value in parameters
+        if not _includes(name) or _about(type_, name, value)
+    ]
+
+
+def _includes(name: str) -> bool:
+    return name.partition(":")[0] in ("_include", "_revinclude")
+
+
+def _about(type_: str, name: str, value: str) -> bool:
+    """Whether an inclusion may bring something beside resources of a type; what cannot be read
+    is left to the parser."""
+    source, _, rest = value.partition(":")
+    if source == "*" or source not in TYPE_NUMBER or name.endswith(":iterate"):
+        return True
+    if name.startswith("_include"):
+        return source == type_
+    parameter = indexed_parameters(source).get(rest.partition(":")[0])
+    return parameter is None or not parameter.targets or type_ in parameter.targets
+
+
+async def _sorted_page(
+    api: Api, caller: Caller, requests: Sequence[SearchRequest], cursors: Sequence[str]
+) -> Page:
+    first = requests[0]
+    if any(key.param not in ORDERS for key in first.sort):
+        text = f"several types are sorted by {' and '.join(ORDERS)} alone"
+        raise HttpError(400, "not-supported", text, path="http._sort")
+    if len(requests) > _MOST_SORTED:
+        text = f"at most {_MOST_SORTED} types are sorted together: name them by _type"
+        raise HttpError(400, "too-costly", text, path="http._sort")
+    size = min(_COUNT if first.count is None else first.count, _MOST)
+    if first.summary == "count" or not size:
+        return Page([], [], await _total(api, caller, requests), None)
+    places = _places(requests, cursors)
+    asked = [
+        replace(each, cursor=places[each.type], total="none")
+        for each in requests
+        if each.type in places
+    ]
+    parts = await api.gate.search_types(caller, asked, size)
+    matches = in_order([one for part in parts for one in part.page.matches], first.sort)
+    included = [one for part in parts for one in part.page.included]
+    ends = [
+        f"{request.type}{_BETWEEN}{part.cursor or ''}"
+        for request, part in zip(asked, parts, strict=True)
+        if part.more
+    ]
+    total = None if first.total == "none" else await _total(api, caller, requests)
+    return Page(matches, included, total, _TOGETHER.join(ends) or None)
+
+
+def _places(requests: Sequence[SearchRequest], cursors: Sequence[str]) -> dict[str, str | None]:
+    """Where each type that has something left goes on."""
+    if not cursors:
+        return {request.type: None for request in requests}
+    found: dict[str, str | None] = {}
+    for each in cursors[0].split(_TOGETHER):
+        type_, between, inner = each.partition(_BETWEEN)
+        if not between or type_ in found or all(type_ != one.type for one in requests):
+            raise _foreign()
+        found[type_] = inner or None
+    return found
+
+
 async def _page(
     api: Api, caller: Caller, requests: Sequence[SearchRequest], cursors: Sequence[str]
 ) -> Page:
@@ -100,11 +190,13 @@ async def _page(
         return Page([], [], await _total(api, caller, requests), None)
     number, inner = _place(requests, cursors)
     matches: list[Stored] = []
+    included: list[Stored] = []
     end: str | None = None
     while number < len(requests):
         request = replace(requests[number], cursor=inner, total="none")
         page = await api.gate.search(caller, request, count=size - len(matches))
         matches += page.matches
+        included += page.included
         if page.next is not None:
             end = f"{requests[number].type}{_BETWEEN}{page.next}"
             break
@@ -113,12 +205,13 @@ async def _page(
             end = f"{requests[number].type}{_BETWEEN}" if number < len(requests) else None
             break
     total = None if first.total == "none" else await _total(api, caller, requests)
-    return Page(matches, [], total, end)
+    return Page(matches, included, total, end)
 
 
 async def _total(api: Api, caller: Caller, requests: Sequence[SearchRequest]) -> int:
     pages = [
-        await api.gate.search(caller, replace(each, total="accurate"), count=0) for each in requests
+        await api.gate.search(caller, replace(each, total="accurate", includes=()), count=0)
+        for each in requests
     ]
     return sum(page.total or 0 for page in pages)
 
@@ -131,6 +224,10 @@ def _place(requests: Sequence[SearchRequest], cursors: Sequence[str]) -> tuple[i
     for number, request in enumerate(requests):
         if between and request.type == type_:
             return number, inner or None
-    raise SearchError(
+    raise _foreign()
+
+
+def _foreign() -> SearchError:
+    return SearchError(
         [Issue("error", "invalid", "", "the page cursor does not belong to this search")]
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import lru_cache
 from types import MappingProxyType
 from typing import Any, cast
 
@@ -17,16 +18,17 @@ from pater.store.tokens import system_code_hash
 
 _OTHER = {"Composition": "type", "DocumentReference": "type", "Immunization": "vaccine-code"}
 STEP = 500
+_SHORT = 200  # longer ones are not remembered
+_kept_hash = lru_cache(maxsize=16_384)(system_code_hash)
 
 _UNCODED = """
-select rid, type, person, date, updated, dict, body from resource
+select rid, type, person, date, dict, body from resource
 where not coded and not deleted limit $1 for update skip locked
 """
 _FORGET = "delete from code_index where rid = any($1::bigint[])"
 _CODES = """
-insert into code_index (person, rid, token, date, updated)
-select * from unnest($1::bigint[], $2::bigint[], $3::bigint[], $4::timestamptz[],
-                     $5::timestamptz[])
+insert into code_index (person, rid, token, date)
+select * from unnest($1::bigint[], $2::bigint[], $3::bigint[], $4::timestamptz[])
 """
 _CODED = "update resource set coded = true where rid = any($1::bigint[])"
 
@@ -49,14 +51,15 @@ CLASSES: Mapping[str, str] = _classes()
 
 def codes(type_: str, values: IndexValues) -> list[int]:
     """The hashes of a resource's codes that have a system, each once."""
-    param = CLASSES.get(type_)
-    return list(
-        dict.fromkeys(
-            system_code_hash(type_, param, token.system, token.code)
-            for token in values.tokens
-            if token.param == param and token.system and token.code
+    wanted = CLASSES.get(type_)
+    found = [
+        (_kept_hash if len(system) + len(code) <= _SHORT else system_code_hash)(
+            type_, param, system, code
         )
-    )
+        for param, system, code in values.tokens
+        if param == wanted and system and code
+    ]
+    return list(dict.fromkeys(found)) if len(found) > 1 else found
 
 
 async def fill(db: Database, *, most: int = 1_000_000) -> int:
@@ -84,7 +87,7 @@ async def _step(db: Database, connection: Connection) -> int:
         except JsonError:  # kept as it came
             continue
         for token in codes(type_, index_values(type_, resource)):
-            made.append((row["person"], row["rid"], token, row["date"], row["updated"]))
+            made.append((row["person"], row["rid"], token, row["date"]))
     rids = [row["rid"] for row in rows]
     await connection.execute(_FORGET, rids)
     if made:

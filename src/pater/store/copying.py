@@ -7,12 +7,14 @@ which only the database knows; so the one process that writes has little left to
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Sequence
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 from io import BytesIO
+from itertools import repeat
 from typing import Final, NamedTuple
 
+from pater.fhir.definitions import RESOURCE_TYPES
 from pater.store.database import Connection
 from pater.store.feed import Change, encode_changes
 from pater.store.write_batch import name_lock
@@ -32,7 +34,7 @@ _RESOURCE: Final = (
 _STRINGS: Final = ("person", "rid", "type", "param", "value")
 _DATES: Final = ("person", "rid", "type", "param", "low", "high")
 _NUMBERS: Final = ("person", "rid", "type", "param", "unit", "low", "high")
-_CODES: Final = ("person", "rid", "token", "date", "updated")
+_CODES: Final = ("person", "rid", "token", "date")
 _FEED: Final = "insert into feed (at, changes) select $1, c from unnest($2::text[]) as c"
 _LOCK: Final = "select pg_advisory_xact_lock(k) from unnest($1::bigint[]) as k"
 _PRESENT: Final = (
@@ -43,11 +45,13 @@ CHANGES: Final = 500
 """Changes of one feed row."""
 
 _person = struct.Struct("!hiq").pack
-_rid_type = struct.Struct("!iqih").pack
-_int4 = struct.Struct("!ii").pack
+_start = struct.Struct("!iqihi").pack  # rid, type, length of the id
+_pair_size = struct.Struct("!iii").pack  # int4, length of what follows
+_string = struct.Struct("!iqihiii").pack  # rid, type, param, length of the text
+_date = struct.Struct("!iqihiiiqiq").pack  # rid, type, param, low, high
+_number = struct.Struct("!iqihiiiqidid").pack  # rid, type, param, unit, low, high
+_code = struct.Struct("!iqiq").pack  # rid, token
 _int8 = struct.Struct("!iq").pack
-_two_float8 = struct.Struct("!idid").pack
-_size = struct.Struct("!i").pack
 
 
 class Tails(NamedTuple):
@@ -62,42 +66,55 @@ class Tails(NamedTuple):
 
 def tails(indexed: Indexed, rid: int, updated: datetime, dictionary: int, body: bytes) -> Tails:
     """The rows of a first version, written as by PUT; `body` is compressed."""
-    number = _int8(8, rid)
-    head = _rid_type(8, rid, 2, indexed.type_number)
+    type_ = indexed.type_number
     id_ = indexed.put.id.encode()
     date = _NULL if indexed.date is None else _time(indexed.date)
-    parts = (
-        head,
-        _size(len(id_)),
+    resource = (
+        _start(8, rid, 2, type_, len(id_)),
         id_,
-        _int4(4, 1),
-        _time(updated),
-        b"\x00\x00\x00\x01U\x00\x00\x00\x01\x00",  # method, deleted
+        _first_version(updated),
         date,
         _NULL if indexed.date_end is None else _time(indexed.date_end),
         _array(indexed.tokens),
-        _int4(4, dictionary),
-        _size(len(body)),
+        _pair_size(4, dictionary, len(body)),
         body,
         b"\x00\x00\x00\x01\x01",  # coded
     )
     strings = [(param, value.encode("utf-8", "replace")) for param, value in indexed.strings]
     return Tails(
-        b"".join(parts),
-        tuple([b"".join((head, _int4(4, p), _size(len(text)), text)) for p, text in strings]),
-        tuple([head + _int4(4, p) + _time(low) + _time(high) for p, low, high in indexed.dates]),
+        b"".join(resource),
+        tuple([_string(8, rid, 2, type_, 4, p, len(text)) + text for p, text in strings]),
         tuple(
             [
-                head + _int4(4, param) + _int8(8, unit) + _two_float8(8, low, 8, high)
+                _date(8, rid, 2, type_, 4, param, 8, _since_epoch(low), 8, _since_epoch(high))
+                for param, low, high in indexed.dates
+            ]
+        ),
+        tuple(
+            [
+                _number(8, rid, 2, type_, 4, param, 8, unit, 8, low, 8, high)
                 for param, unit, low, high in indexed.numbers
             ]
         ),
-        tuple([number + _int8(8, code) + date + _time(updated) for code in indexed.codes]),
+        tuple([_code(8, rid, 8, code) + date for code in indexed.codes]),
     )
 
 
+@lru_cache(maxsize=8_192)
+def _since_epoch(moment: datetime) -> int:
+    return (moment - _EPOCH) // _MICROSECOND
+
+
+@lru_cache(maxsize=8_192)
 def _time(moment: datetime) -> bytes:
     return _int8(8, (moment - _EPOCH) // _MICROSECOND)
+
+
+@lru_cache(maxsize=64)
+def _first_version(updated: datetime) -> bytes:
+    """The columns version, updated, method and deleted."""
+    one, put_undeleted = b"\0\0\0\x04\0\0\0\x01", b"\0\0\0\x01U\0\0\0\x01\0"
+    return one + _time(updated) + put_undeleted
 
 
 def _array(values: Sequence[int]) -> bytes:
@@ -106,66 +123,113 @@ def _array(values: Sequence[int]) -> bytes:
     count = len(values)
     flat = [8] * (2 * count)
     flat[1::2] = values
-    return struct.pack(f"!iiiiii{'iq' * count}", 20 + 12 * count, 1, 0, _INT8_OID, count, 1, *flat)
+    return _array_of(count)(20 + 12 * count, 1, 0, _INT8_OID, count, 1, *flat)
 
 
-@dataclass(frozen=True, slots=True)
-class Fresh:
-    """A new resource: its address, its person and its rows."""
-
-    type: str
-    type_number: int
-    id: str
-    person: int
-    tails: Tails
+@lru_cache(maxsize=256)
+def _array_of(count: int) -> Callable[..., bytes]:
+    return struct.Struct(f"!iiiiii{'iq' * count}").pack
 
 
-class TakenError(Exception):
-    """Somebody wrote one of the resources meanwhile; nothing of these was written."""
+class Side(NamedTuple):
+    """Rows of a side table, and of which resource each is (its place among the resources)."""
+
+    of: list[int]
+    rows: list[bytes]
+
+
+class Rows(NamedTuple):
+    """New resources, column by column, without their persons.
+
+    Made where there is time for it, so that who writes them handles columns and not rows.
+    """
+
+    types: list[int]
+    ids: list[str]
+    locks: list[int]
+    resources: list[bytes]
+    strings: Side
+    dates: Side
+    numbers: Side
+    codes: Side
+
+    def chosen(self, places: Sequence[int]) -> Rows:
+        """Only the resources at these places."""
+        new = {old: at for at, old in enumerate(places)}
+        own = [[column[old] for old in places] for column in self[:4]]
+        sides = [
+            Side([new[of] for of in side.of if of in new],
+                 [row for of, row in zip(side.of, side.rows, strict=True) if of in new])
+            for side in (self.strings, self.dates, self.numbers, self.codes)
+        ]  # fmt: skip
+        return Rows(*own, *sides)  # type: ignore[arg-type]  # four lists, four sides
+
+
+def rows_of(found: Iterable[tuple[int, str, Tails]]) -> Rows:
+    """Columns of (number of the type, id, rows) of each new resource."""
+    rows = Rows([], [], [], [], Side([], []), Side([], []), Side([], []), Side([], []))
+    sides = (rows.strings, rows.dates, rows.numbers, rows.codes)
+    for place, (type_, id_, made) in enumerate(found):
+        rows.types.append(type_)
+        rows.ids.append(id_)
+        rows.locks.append(name_lock((type_, id_)))
+        rows.resources.append(made.resource)
+        for side, more in zip(sides, made[1:], strict=True):
+            if more:
+                side.of.extend([place] * len(more))
+                side.rows.extend(more)
+    return rows
 
 
 async def present(
-    connection: Connection, keys: Iterable[tuple[int, str]]
+    connection: Connection, types: Sequence[int], ids: Sequence[str]
 ) -> frozenset[tuple[int, str]]:
     """Those addresses (number of the type, id) where a resource is or was."""
-    wanted = list(keys)
-    if not wanted:
+    if not types:
         return frozenset()
-    types, ids = zip(*wanted, strict=True)
     rows = await connection.fetch(_PRESENT, types, ids)
     return frozenset((row["type"], row["id"]) for row in rows)
 
 
-async def copy_fresh(connection: Connection, rows: Sequence[Fresh], updated: datetime) -> None:
-    """Writes new resources with their index and feed, in the transaction of the connection.
+async def take_names(connection: Connection, rows: Rows) -> frozenset[tuple[int, str]]:
+    """Keeps others from creating these resources until the transaction ends.
 
-    `updated` is what their rows carry: it must not lie before the transaction's beginning.
-    Raises TakenError when one of them is there already.
+    Gives those that are there already. Nothing may wait for another writer of this process
+    afterwards: that one may be waiting for us.
     """
-    if not rows:
+    await connection.execute(_LOCK, sorted(rows.locks))
+    return await present(connection, rows.types, rows.ids)
+
+
+async def copy_rows(
+    connection: Connection, rows: Rows, persons: Sequence[int], updated: datetime
+) -> None:
+    """Writes new resources with their index and feed, in the transaction that took their names.
+
+    `persons` are theirs in order; `updated` is what their rows carry: it must not lie before the
+    transaction's beginning.
+    """
+    if not persons:
         return
-    keys = [(row.type_number, row.id) for row in rows]
-    await connection.execute(_LOCK, sorted(map(name_lock, keys)))
-    if await present(connection, keys):
-        raise TakenError
-    await _copy(connection, "resource", _RESOURCE, [
-        _person(len(_RESOURCE), 8, row.person) + row.tails.resource for row in rows
-    ])  # fmt: skip
-    for table, columns, field in (
-        ("string_index", _STRINGS, "strings"),
-        ("date_index", _DATES, "dates"),
-        ("number_index", _NUMBERS, "numbers"),
-        ("code_index", _CODES, "codes"),
+    everybody = range(len(persons))
+    for table, columns, side in (
+        ("resource", _RESOURCE, Side(everybody, rows.resources)),  # type: ignore[arg-type]  # read
+        ("string_index", _STRINGS, rows.strings),
+        ("date_index", _DATES, rows.dates),
+        ("number_index", _NUMBERS, rows.numbers),
+        ("code_index", _CODES, rows.codes),
     ):
         width = len(columns)
-        parts = []
-        for row in rows:
-            found: tuple[bytes, ...] = getattr(row.tails, field)
-            if found:
-                head = _person(width, 8, row.person)
-                parts.append(head + head.join(found))
+        heads = {person: _person(width, 8, person) for person in set(persons)}
+        by_place = [heads[person] for person in persons]
+        parts = [b""] * (2 * len(side.rows))
+        parts[::2] = map(by_place.__getitem__, side.of)
+        parts[1::2] = side.rows
         await _copy(connection, table, columns, parts)
-    changes = [Change(row.type, row.id, 1, "PUT", row.person) for row in rows]
+    changes = list(
+        map(Change, map(RESOURCE_TYPES.__getitem__, rows.types), rows.ids, repeat(1),
+            repeat("PUT"), persons)
+    )  # fmt: skip
     texts = [
         encode_changes(changes[first : first + CHANGES])
         for first in range(0, len(changes), CHANGES)

@@ -19,10 +19,17 @@ from pater.store.owners import Owners
 Connection: TypeAlias = "asyncpg.Connection[asyncpg.Record] | PoolConnectionProxy[asyncpg.Record]"
 Record: TypeAlias = asyncpg.Record
 
+READING = "pater search"
+"""The name of sessions that cannot write."""
 # jit costs more than these short statements take. Times are UTC on both sides.
 _SESSION = {"application_name": "pater", "timezone": "UTC", "jit": "off"}
 # A condition that hardly anything meets may walk a whole type: not for ever.
-_SEARCH = {**_SESSION, "default_transaction_read_only": "on", "statement_timeout": "10s"}
+_SEARCH = {
+    **_SESSION,
+    "application_name": READING,
+    "default_transaction_read_only": "on",
+    "statement_timeout": "10s",
+}
 # How common a code is decides between the GIN index and a walk by date. A generic plan does not
 # know the code, so such a search is planned for its own values.
 _PLANNED = {**_SEARCH, "plan_cache_mode": "force_custom_plan"}
@@ -53,6 +60,8 @@ class Database:
         self.parameters = Parameters()
         self.job_asked = asyncio.Event()
         """Set when this process has asked for a job: its workers need not wait to look."""
+        self.job_ended = asyncio.Event()
+        """Set, and replaced, when a job of this process has ended."""
 
     @classmethod
     async def open(cls, dsn: str, *, min_size: int = 2, max_size: int = 10) -> Database:

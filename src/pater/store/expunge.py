@@ -7,10 +7,12 @@ from collections.abc import Awaitable, Callable, Sequence
 from pater.fhir.definitions import RESOURCE_TYPES, TYPE_NUMBER
 from pater.store.database import Connection, Database, Record
 from pater.store.journal import JournalEntry, write_entries
+from pater.store.write import Statement
 
 Row = tuple[int, str, str, int]
 """Person, type, id and version of what was taken out; version 0 = the resource itself."""
 Tell = Callable[[Sequence[Row]], Awaitable[Sequence[JournalEntry]]]
+Also = Callable[[Sequence[Row]], Awaitable[Sequence[Statement]]]
 
 _OF_ONE = "select type, id, version from history where type = $2 and id = $3 limit $1"
 _OF_TYPE = "select type, id, version from history where type = $2 order by updated, rid limit $1"
@@ -57,11 +59,13 @@ async def take_versions(db: Database, type: str, id: str, limit: int, tell: Tell
     return rows
 
 
-async def take_deleted(db: Database, type: str, id: str, limit: int, tell: Tell) -> list[Row]:
+async def take_deleted(
+    db: Database, type: str, id: str, limit: int, tell: Tell, also: Also | None = None
+) -> list[Row]:
     """Takes deleted resources with all their versions out, together up to `limit` rows.
 
-    A resource goes when its last version has gone. A Patient's deletion stays: its number names
-    the person, also elsewhere.
+    A resource goes when its last version has gone, and with it what `also` says. A Patient's
+    deletion stays: its number names the person, also elsewhere.
     """
     which, args = "", list[object]()
     if type:
@@ -76,7 +80,10 @@ async def take_deleted(db: Database, type: str, id: str, limit: int, tell: Tell)
         keys = [row["type"] for row in found], [row["id"] for row in found]
         rows = await _versions(connection, _VERSIONS_OF, limit, *keys)
         if len(rows) < limit:
-            rows += _plain(await connection.fetch(_TAKE_ROWS, *keys))
+            whole = _plain(await connection.fetch(_TAKE_ROWS, *keys))
+            rows += whole
+            for statement in await also(whole) if also else ():
+                await connection.execute(statement.sql, *statement.args)
         await write_entries(connection, await tell(rows))
     return rows
 

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import NamedTuple
 
 import asyncpg
 import orjson
@@ -38,13 +39,22 @@ values ($1, '0', 0, now(), 1, $2)
 on conflict (listener) do update
 set failures = c.failures + 1, error = excluded.error, updated = excluded.updated
 """
+# The first rows in the order of the feed, as far as they are old and behind every listener. One
+# without a cursor has read nothing yet.
+_PURGE = """
+delete from feed f using (select xid, seq, at from feed order by xid, seq limit $3) o
+where f.seq = o.seq and o.at < $1
+  and (o.xid, o.seq) <= (
+    select coalesce(c.xid, '0'::xid8) as xid, coalesce(c.seq, 0) as seq
+    from unnest($2::text[]) as l(name) left join feed_cursor c on c.listener = l.name
+    order by 1, 2 limit 1)
+"""
 _BATCH = 100
 _LOG = logging.getLogger(__name__)
 _LONGEST_PAUSE = 300.0
 
 
-@dataclass(frozen=True, slots=True)
-class Change:
+class Change(NamedTuple):
     """One resource of a commit; `method` is POST, PUT, PATCH or DELETE."""
 
     type: str
@@ -66,7 +76,7 @@ class FeedEvent:
 
 def encode_changes(changes: Sequence[Change]) -> str:
     """The text of the `changes` column."""
-    return orjson.dumps([(c.type, c.id, c.version, c.method, c.person) for c in changes]).decode()
+    return orjson.dumps([*map(tuple, changes)]).decode()
 
 
 async def read_feed(db: Database, listener: str, limit: int) -> list[FeedEvent]:
@@ -76,7 +86,7 @@ async def read_feed(db: Database, listener: str, limit: int) -> list[FeedEvent]:
             seq=row["seq"],
             xid=int(row["xid"]),
             at=row["at"],
-            changes=[Change(*change) for change in orjson.loads(row["changes"])],
+            changes=[*map(Change._make, orjson.loads(row["changes"]))],
         )
         for row in await db.fetch(_READ, listener, limit)
     ]
@@ -85,6 +95,14 @@ async def read_feed(db: Database, listener: str, limit: int) -> list[FeedEvent]:
 async def advance(connection: Connection | Database, listener: str, event: FeedEvent) -> None:
     """Puts the cursor behind `event`, never back; in a listener's own transaction: exactly once."""
     await connection.execute(_ADVANCE, listener, str(event.xid), event.seq)
+
+
+async def purge(
+    db: Database, before: datetime, listeners: Collection[str], most: int = 10_000
+) -> int:
+    """Removes up to `most` rows written before a moment that all the listeners have passed."""
+    tag = await db.execute(_PURGE, before, list(listeners), most)
+    return int(tag.rsplit(" ", 1)[-1])
 
 
 async def run_listener(

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._\-]{0,127}", re.ASCII)
-_BLOCK = 256 * 1024
+_BLOCK = 1024 * 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,10 +52,17 @@ class Files:
         except (OSError, ValueError):
             return None
 
-    def blocks(self, folder: str, name: str) -> Iterator[bytes]:
-        """The content of a file, piece by piece. Raises OSError."""
-        with self._path(folder, name).open("rb") as file:
-            while block := file.read(_BLOCK):
+    def blocks(
+        self, folder: str, name: str, first: int = 0, count: int | None = None
+    ) -> Iterator[bytes]:
+        """The content of a file, or `count` bytes behind the `first`, in pieces. Raises OSError."""
+        with self._path(folder, name).open("rb", buffering=0) as file:
+            file.seek(first)
+            while count is None or count > 0:
+                block = file.read(_BLOCK if count is None else min(count, _BLOCK))
+                if not block:
+                    return
+                count = None if count is None else count - len(block)
                 yield block
 
     def path(self, folder: str, name: str) -> Path:

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from pater.fhir.definitions import TYPE_NUMBER
+from pater.fhir.definitions import RESOURCE_TYPES, TYPE_NUMBER
 from pater.store.database import Database
 from pater.store.read import COLUMNS, Stored, to_stored
+
+Key = tuple[str, str, int | None]
+"""Type, id and version of what a history is about; version None = each."""
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _FIRST = datetime(1, 1, 2, tzinfo=UTC)
@@ -89,6 +92,42 @@ _PERSONS = (
     " order by v.updated desc, v.rid desc limit $6"
 )
 _ONE = f"{_sql('v.type = $7 and v.id = $8')} order by v.updated desc, v.rid desc limit $6"
+# Of listed resources or versions, whoever they belong to or of these persons only.
+_LISTED = (
+    "select v.* from unnest($7::smallint[], $8::text[], $9::int[]) as k(type, id, version)"  # noqa: S608 constants
+    " cross join lateral ("
+    + _sql(
+        "v.type = k.type and v.id = k.id and (k.version is null or v.version = k.version)"
+        " and ($10::bigint[] is null or v.person = any($10))"
+    )
+    + ") v order by v.updated desc, v.rid desc limit $6"
+)
+_COUNTED = (
+    "select {what} as person from resource v where not v.deleted",
+    "select {what} as person from resource v where v.deleted",
+    "select {what} as person from history v where true",
+)
+
+
+def _count(only: str, limit: str, what: str = "0") -> str:
+    parts = " union all ".join(
+        f"({part.format(what=what)} and {only} and {_KEPT})" for part in _COUNTED
+    )
+    return f"select person, count(*) as found from ({parts}{limit}) v group by person"  # noqa: S608 constants
+
+
+_COUNT_ONE = _count("v.type = $4 and v.id = $5", "", "v.person")
+_COUNT_EVERYBODY = _count("v.type = any($4::smallint[])", " limit $5")
+_COUNT_PERSONS = _count(
+    "v.person = any($6::bigint[]) and v.type = any($4::smallint[])", " limit $5"
+)
+# An update of what was deleted made it anew.
+_REVIVED = (
+    "select k.type, k.id, k.version from unnest($1::smallint[], $2::text[], $3::int[])"
+    " as k(type, id, version)"
+    " join history h on h.type = k.type and h.id = k.id and h.version = k.version - 1"
+    " where h.deleted"
+)
 
 # The first page of the whole history of one resource, which is what is nearly always asked for:
 # its current version and the newest superseded ones. Later versions are written later.
@@ -106,12 +145,21 @@ async def walk(
     period: Period,
     before: Place | None,
     count: int,
+    only: Collection[Key] | None = None,
 ) -> tuple[list[Stored], Place | None]:
     """Up to `count` versions of the types, of these persons (None = everybody), before a place.
 
     Gives the place of the next page, None at the end. Versions written meanwhile come before the
-    first page, so they do not disturb the walk.
+    first page, so they do not disturb the walk. `only` = of these resources and versions alone.
     """
+    if only is not None:
+        known = set(types)
+        keys = [key for key in only if key[0] in known]
+        return await _page(
+            db, _LISTED, period, before, count, [TYPE_NUMBER[key[0]] for key in keys],
+            [key[1] for key in keys], [key[2] for key in keys],
+            None if persons is None else sorted(persons),
+        )  # fmt: skip
     numbers = sorted(TYPE_NUMBER[each] for each in types)
     if persons is None:
         return await _page(db, _EVERYBODY, period, before, count, numbers)
@@ -119,13 +167,64 @@ async def walk(
 
 
 async def of_one(
-    db: Database, type_name: str, id: str, period: Period, before: Place | None, count: int
+    db: Database,
+    type_name: str,
+    id: str,
+    period: Period,
+    before: Place | None,
+    count: int,
+    only: Collection[Key] | None = None,
 ) -> tuple[list[Stored], Place | None]:
     """Up to `count` versions of one resource within a period; as `walk`."""
+    if only is not None:
+        return await walk(db, [type_name], None, period, before, count, only)
     number = TYPE_NUMBER[type_name]
     if before is None and period == Period():
         return await _cut(db, await db.ask(_NEWEST, number, id, count + 1, kept=True), count)
     return await _page(db, _ONE, period, before, count, number, id)
+
+
+async def counted(
+    db: Database, types: Iterable[str], persons: frozenset[int] | None, period: Period, most: int
+) -> int:
+    """How many versions `walk` gives over all its pages, counted up to `most` and one more."""
+    numbers = sorted(TYPE_NUMBER[each] for each in types)
+    arguments = [*_bounds(period), numbers, most + 1]
+    if persons is None:
+        rows = await db.fetch(_COUNT_EVERYBODY, *arguments)
+    else:
+        rows = await db.fetch(_COUNT_PERSONS, *arguments, sorted(persons))
+    return sum(row["found"] for row in rows)
+
+
+async def counted_of_one(db: Database, type_name: str, id: str, period: Period) -> dict[int, int]:
+    """How many versions of one resource each person has, of a period."""
+    rows = await db.fetch(_COUNT_ONE, *_bounds(period), TYPE_NUMBER[type_name], id)
+    return {row["person"]: row["found"] for row in rows}
+
+
+async def revived(db: Database, page: Sequence[Stored]) -> frozenset[tuple[str, str, int]]:
+    """Those versions of a page (type, id, version) that made what was deleted anew."""
+    shown = {(each.type, each.id, each.version): each for each in page}
+    found: set[tuple[str, str, int]] = set()
+    asked: list[tuple[str, str, int]] = []
+    for key, each in shown.items():
+        if each.method == "PUT" and each.version > 1:
+            last = shown.get((key[0], key[1], key[2] - 1))
+            if last is None:
+                asked.append(key)
+            elif last.deleted:
+                found.add(key)
+    if asked:
+        types, ids, versions = zip(*asked, strict=True)
+        numbers = [TYPE_NUMBER[type_name] for type_name in types]
+        rows = await db.fetch(_REVIVED, numbers, ids, versions)
+        found.update((RESOURCE_TYPES[row["type"]], row["id"], row["version"]) for row in rows)
+    return frozenset(found)
+
+
+def _bounds(period: Period) -> tuple[datetime, datetime, datetime | None]:
+    return max(period.since, _FIRST), min(period.until, _LAST), period.current_after
 
 
 async def _page(
@@ -133,9 +232,8 @@ async def _page(
 ) -> tuple[list[Stored], Place | None]:
     place = before or Place(_LAST, _MOST)
     rows: Sequence[Any] = await db.fetch(
-        sql, max(period.since, _FIRST), min(period.until, _LAST), period.current_after,
-        place.updated, place.rid, count + 1, *args,
-    )  # fmt: skip
+        sql, *_bounds(period), place.updated, place.rid, count + 1, *args
+    )
     return await _cut(db, rows, count)
 
 

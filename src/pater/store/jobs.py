@@ -7,7 +7,9 @@ holds a job by a lease that it renews; another worker takes the job when the lea
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Final
@@ -25,6 +27,7 @@ __all__ = [
     "JobRow",
     "LeaseLost",
     "cancel",
+    "ended",
     "enqueue",
     "enqueue_statement",
     "forget",
@@ -63,6 +66,9 @@ _LIST = (
 _UNFINISHED_OF = (
     "select count(*) from job where kind = $1 and owner = $2 and state in ('waiting', 'running')"
 )
+_WAITED_FOR = "select state in ('waiting', 'running') from job where id = $1"
+_PAUSE: Final = 0.05
+"""Seconds between the first looks at a job that somebody waits for."""
 _CANCEL = """
 update job set state = 'cancelled', finished = now(), expires = now() + keep, worker = null
 where id = $1 and state in ('waiting', 'running')
@@ -232,6 +238,25 @@ async def look(db: Database, id: str) -> JobRow | None:
         return None
     row = await db.fetchrow(_LOOK, number)
     return None if row is None else _row(row)
+
+
+async def ended(db: Database, id: str, patience: float) -> None:
+    """Returns when a job has ended, or after `patience` seconds.
+
+    Of a worker in this process that is known at once, else it is looked for now and then.
+    """
+    end = asyncio.get_running_loop().time() + patience
+    pause = _PAUSE
+    while True:
+        sign = db.job_ended
+        unfinished = await db.fetchval(_WAITED_FOR, UUID(id))
+        left = end - asyncio.get_running_loop().time()
+        if not unfinished or left <= 0:
+            return
+        with suppress(TimeoutError):
+            async with asyncio.timeout(min(left, pause)):
+                await sign.wait()
+        pause *= 2
 
 
 async def listing(

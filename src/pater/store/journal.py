@@ -9,7 +9,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, fields
 from datetime import UTC, datetime, timedelta
-from operator import attrgetter
+from functools import lru_cache
+from operator import attrgetter, itemgetter
 from typing import Any
 from uuid import UUID
 
@@ -50,6 +51,16 @@ class JournalEntry:
 
 
 @dataclass(slots=True, unsafe_hash=True)
+class Act(JournalEntry):
+    """An entry that stands for others too: the same of further persons and Patient ids.
+
+    At most 65,536 in all; see `together`.
+    """
+
+    others: Sequence[tuple[int, str]]
+
+
+@dataclass(slots=True, unsafe_hash=True)
 class JournalRow(JournalEntry):
     """An entry as it was written: `id` is its AuditEvent id, `seq` its own number."""
 
@@ -63,10 +74,12 @@ _FIELDS = attrgetter(*_COLUMNS)
 _COMMON = attrgetter(*(name for name in _COLUMNS if name not in _PERSONAL))
 _SQL_TYPES = {"at": "timestamptz", "person": "bigint", "entity_version": "int"}
 _TEXTS = tuple(n for n, name in enumerate(_COLUMNS) if name not in _SQL_TYPES)
+_SAID = itemgetter(*_TEXTS)
 _PATIENTS = len(_COLUMNS) + 1
 ARGUMENTS = len(_COLUMNS) + 4
 """How many `entry_columns` are."""
 _ACT_BITS = 16
+_BETWEEN = ","  # stands in no id
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _TICK = timedelta(microseconds=1)
 
@@ -97,34 +110,70 @@ def entry_columns(entries: Iterable[JournalEntry]) -> list[Sequence[Any]]:
     """The arguments of `insert_sql`: the first entries of acts, one array a column, and of the
     others the person, the patient, the number of the act and the place in it.
     """
-    firsts: list[tuple[Any, ...]] = []
-    others: list[tuple[int, str, int, int]] = []
+    return _columns(*_acts(entries))
+
+
+_Firsts = list[tuple[Any, ...]]
+_Others = tuple[list[int], list[str], list[int], list[int]]
+
+
+def _acts(entries: Iterable[JournalEntry]) -> tuple[_Firsts, _Others]:
+    """The first entries of acts, and of the others the four columns that `entry_columns` names."""
+    firsts: _Firsts = []
+    others: _Others = ([], [], [], [])
+    persons, patients, acts, places = others
     last: tuple[Any, ...] = ()
     place = 0
     for entry in entries:
+        if isinstance(entry, Act):
+            firsts.append(_FIELDS(entry))
+            last, many = (), len(entry.others)
+            for person, patient in entry.others:
+                persons.append(person)
+                patients.append(patient)
+            acts += [len(firsts)] * many
+            places += range(1, many + 1)
+            continue
         common = _COMMON(entry)
         place += 1
         if common == last and place >> _ACT_BITS == 0:
-            others.append((entry.person, entry.patient, len(firsts), place))
+            persons.append(entry.person)
+            patients.append(entry.patient)
+            acts.append(len(firsts))
+            places.append(place)
         else:
             firsts.append(_FIELDS(entry))
             last, place = common, 0
+    return firsts, others
+
+
+def _columns(firsts: _Firsts, others: _Others) -> list[Sequence[Any]]:
     columns: list[Sequence[Any]] = [
         *(zip(*firsts, strict=True) if firsts else [()] * len(_COLUMNS)),
-        *(zip(*others, strict=True) if others else [()] * 4),
+        *others,
     ]
     for number in (*_TEXTS, _PATIENTS):
         column = columns[number]
         if "\0" in "".join(column):
-            # PostgreSQL's text cannot hold NUL; what a client sent may.
-            columns[number] = [text.replace("\0", "") for text in column]
+            columns[number] = [_storable(text) for text in column]
     return columns
 
 
-def alike(entry: JournalEntry, persons: Iterable[tuple[int, str]]) -> list[JournalEntry]:
+def _storable(value: Any) -> Any:
+    """PostgreSQL's text cannot hold NUL; what a client sent may."""
+    return value.replace("\0", "") if isinstance(value, str) else value
+
+
+def _literal(numbers: Iterable[int]) -> str:
+    """An array of numbers as PostgreSQL reads it from text."""
+    return f"{{{','.join(map(str, numbers))}}}"
+
+
+def together(entry: JournalEntry, persons: Sequence[tuple[int, str]]) -> list[Act]:
     """The same entry for each of several persons, given with their Patient ids."""
     at, _, _, *rest = _FIELDS(entry)
-    return [JournalEntry(at, person, patient, *rest) for person, patient in persons]
+    acts = [persons[n : n + (1 << _ACT_BITS)] for n in range(0, len(persons), 1 << _ACT_BITS)]
+    return [Act(*(at, *those[0], *rest, those[1:])) for those in acts]
 
 
 def place_id(at: datetime, seq: int) -> UUID:
@@ -149,6 +198,43 @@ def place_of(id: UUID) -> tuple[datetime, int] | None:
         return None
 
 
+_MOST_ROWS = 8
+"""First entries of acts that are handed over as plain values: arrays cost twice as much to read."""
+
+
+@lru_cache(maxsize=2 * _MOST_ROWS)
+def _rows_sql(count: int, several: bool) -> str:
+    """The statement that inserts `count` first entries of acts, given value by value.
+
+    With `several` four more arguments say for whom else the acts were: lists written as one text
+    each, which costs the client a fraction of an array.
+    """
+    width = len(_COLUMNS)
+    rows = [
+        ", ".join(
+            f"${row * width + number}::{_SQL_TYPES.get(name, 'text')}"
+            for number, name in enumerate(_COLUMNS, start=1)
+        )
+        for row in range(count)
+    ]
+    seq, names = f"nextval('journal_seq') << {_ACT_BITS}", ", ".join(_COLUMNS)
+    if not several:
+        values = ", ".join(f"({seq}, {row})" for row in rows)
+        return f"insert into journal (seq, {names}) values {values}"  # noqa: S608 constants
+    values = ", ".join(f"({act}, {seq}, {row})" for act, row in enumerate(rows, start=1))
+    person, act, place, patient = range(count * width + 1, count * width + 5)
+    nulls = "null, " * (width - 4) + "null"
+    return f"""
+  with acts (act, seq, {names}) as materialized (values {values})
+  insert into journal (seq, {names})
+  select seq, {names} from acts
+  union all
+  select a.seq + o.place, a.at, o.person, coalesce(o.patient, ''), {nulls}
+  from unnest(${person}::text::bigint[], ${act}::text::int[], ${place}::text::int[],
+              string_to_array(${patient}::text, '{_BETWEEN}')) as o(person, act, place, patient)
+  join acts a on a.act = o.act"""  # noqa: S608 constants
+
+
 _INSERT = insert_sql(1)
 _SELECT = f"select id, seq, {', '.join(_COLUMNS)} from journal_entry"  # noqa: S608 constants
 # The view asks for the act of an entry; here the acts are known, and their entries are asked for.
@@ -166,8 +252,20 @@ cross join lateral (
 
 async def write_entries(connection: Connection | Database, entries: Sequence[JournalEntry]) -> None:
     """Writes entries in one statement, in the caller's transaction or as one of its own."""
-    if entries:
-        await connection.execute(_INSERT, *entry_columns(entries))
+    if not entries:
+        return
+    firsts, others = _acts(entries)
+    if len(firsts) > _MOST_ROWS or any(_BETWEEN in patient for patient in others[1]):
+        await connection.execute(_INSERT, *_columns(firsts, others))
+        return
+    values: list[Any] = []
+    for first in firsts:
+        values += map(_storable, first) if "\0" in "".join(_SAID(first)) else first
+    if others[0]:
+        persons, patients, acts, places = others
+        values += map(_literal, (persons, acts, places))
+        values.append(_storable(_BETWEEN.join(patients)))
+    await connection.execute(_rows_sql(len(firsts), bool(others[0])), *values)
 
 
 async def read_journal(

@@ -20,7 +20,7 @@ __all__ = ["KIND", "ask_again", "follow", "open_parameters", "problems", "refres
 
 KIND: Final = "reindex"
 """The job that brings the index of a type up to the parameters in force."""
-FORMAT: Final = 1
+FORMAT: Final = 2
 """What of R4's own parameters the index holds; with another number all types are indexed anew."""
 EVERY: Final = 1.0
 """Seconds between two looks for a newer set."""

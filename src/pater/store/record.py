@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Final
@@ -75,11 +75,8 @@ class RecordPlace:
     @staticmethod
     def of(text: str) -> RecordPlace | None:
         """The place that `text` gave; None for another text."""
-        type_, dot, rid = text.partition(".")
-        good = all(part.isascii() and part.isdigit() for part in (type_, rid))
-        if not dot or not good or len(type_) > 4 or len(rid) > 18:
-            return None
-        return RecordPlace(int(type_), int(rid))
+        found = _dotted(text, (4, 18))
+        return RecordPlace(*found) if found else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,11 +93,19 @@ class EverybodyPlace:
     @staticmethod
     def of(text: str) -> EverybodyPlace | None:
         """The place that `text` gave; None for another text."""
-        person, _, rest = text.partition(".")
-        inside = RecordPlace.of(rest)
-        if inside is None or not (person.isascii() and person.isdigit()) or len(person) > 18:
+        found = _dotted(text, (18, 4, 18))
+        return EverybodyPlace(found[0], RecordPlace(*found[1:])) if found else None
+
+
+def _dotted(text: str, digits: Sequence[int]) -> list[int] | None:
+    """Numbers with dots between them, each of so many digits at most; None of another text."""
+    parts = text.split(".", len(digits))
+    if len(parts) != len(digits):
+        return None
+    for part, most in zip(parts, digits, strict=True):
+        if not (part.isascii() and part.isdigit()) or len(part) > most:
             return None
-        return EverybodyPlace(int(person), inside)
+    return [int(part) for part in parts]
 
 
 async def record(

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from functools import lru_cache, partial
 from hashlib import blake2b
 
-from pater.fhir.search.values import IndexValues, ReferenceValue, TokenValue
+from pater.fhir.search.values import IndexValues, ReferenceValue, TokenValue, UriValue
 
 # Each kind of token has its own first part, so that no two kinds can ever mean the same text.
 _SYSTEM_AND_CODE = "tsc"
@@ -28,9 +28,18 @@ _MOST_STEPS = 30
 
 def _hash(*parts: str) -> int:
     # Lengths, not separators, keep the parts apart: a code may hold any character.
-    text = "".join([f"{len(part)}:{part}" for part in parts])
+    return _number("".join([f"{len(part)}:{part}" for part in parts]))
+
+
+def _number(text: str) -> int:
     digest = blake2b(text.encode("utf-8", "surrogatepass"), digest_size=8).digest()
     return int.from_bytes(digest, "big", signed=True)
+
+
+@lru_cache(maxsize=8_192)
+def _head(*parts: str) -> str:
+    """The first parts of a hashed text: its kind, the resource type, the parameter."""
+    return "".join([f"{len(part)}:{part}" for part in parts])
 
 
 @lru_cache(maxsize=8_192)
@@ -42,12 +51,13 @@ def param_number(param: str) -> int:
 
 def code_hash(type_name: str, param: str, code: str) -> int:
     """`param=code`: the code in any system or in none."""
-    return _hash(_ANY_SYSTEM, type_name, param, code)
+    return _number(f"{_head(_ANY_SYSTEM, type_name, param)}{len(code)}:{code}")
 
 
 def system_code_hash(type_name: str, param: str, system: str, code: str) -> int:
     """`param=system|code`."""
-    return _hash(_SYSTEM_AND_CODE, type_name, param, system, code)
+    head = _head(_SYSTEM_AND_CODE, type_name, param)
+    return _number(f"{head}{len(system)}:{system}{len(code)}:{code}")
 
 
 def system_hash(type_name: str, param: str, system: str) -> int:
@@ -68,7 +78,8 @@ def present_hash(type_name: str, param: str) -> int:
 
 def reference_hash(type_name: str, param: str, target_type: str, target_id: str) -> int:
     """`param=Target/id`: a reference to a resource of this server."""
-    return _hash(_REFERENCE, type_name, param, target_type, target_id)
+    head = _head(_REFERENCE, type_name, param, target_type)
+    return _number(f"{head}{len(target_id)}:{target_id}")
 
 
 def reference_url_hash(type_name: str, param: str, url: str) -> int:
@@ -87,8 +98,6 @@ def uri_below_hash(type_name: str, param: str, value: str) -> int:
 
 
 def _uri_below_hashes(type_name: str, param: str, value: str) -> Iterable[int]:
-    if param.startswith("_"):  # every resource has such, and a profile's path says little
-        return
     parts = value[:_LONGEST_URI].rstrip("/").split("/")
     for end in range(1, min(len(parts), _MOST_STEPS) + 1):
         if parts[end - 1] and not parts[end - 1].endswith(":"):
@@ -107,12 +116,6 @@ _kept_unit = lru_cache(maxsize=4_096)(partial(_hash, _UNIT))
 
 def token_hashes(type_name: str, value: TokenValue) -> tuple[int, ...]:
     """The forms under which one token is found: code, system|code, system|, |code."""
-    if len(value.code or "") + len(value.system or "") > _SHORT:
-        return _token_hashes(type_name, value)
-    return _kept_hashes(type_name, value)
-
-
-def _token_hashes(type_name: str, value: TokenValue) -> tuple[int, ...]:
     param, system, code = value
     if system and code and param.endswith(":of-type"):
         return (system_code_hash(type_name, param, system, code),)
@@ -120,22 +123,50 @@ def _token_hashes(type_name: str, value: TokenValue) -> tuple[int, ...]:
         return (
             code_hash(type_name, param, code),
             system_code_hash(type_name, param, system, code),
-            system_hash(type_name, param, system),
+            _kept_system(type_name, param, system)
+            if len(system) <= _SHORT
+            else system_hash(type_name, param, system),
         )
     if code:
         return (code_hash(type_name, param, code), no_system_hash(type_name, param, code))
     return (system_hash(type_name, param, system),) if system else ()
 
 
-# Most tokens of a record are codes that other records have too.
-_kept_hashes = lru_cache(maxsize=32_768)(_token_hashes)
+_kept_system = lru_cache(maxsize=8_192)(system_hash)
 
 
 def reference_hashes(type_name: str, value: ReferenceValue) -> tuple[int, ...]:
     """The form under which one reference is found: by target or by its whole text."""
-    if value.type and value.id:
-        return (reference_hash(type_name, value.param, value.type, value.id),)
-    return (reference_url_hash(type_name, value.param, value.url),) if value.url else ()
+    param, kind, ident, url = value
+    if kind and ident:
+        return (reference_hash(type_name, param, kind, ident),)
+    return (reference_url_hash(type_name, param, url),) if url else ()
+
+
+def _token_row(type_name: str, value: TokenValue) -> tuple[int, ...]:
+    return token_hashes(type_name, value) + _present(type_name, value.param)
+
+
+def _reference_row(type_name: str, value: ReferenceValue) -> tuple[int, ...]:
+    return reference_hashes(type_name, value) + _present(type_name, value.param)
+
+
+def _uri_row(type_name: str, value: UriValue) -> tuple[int, ...]:
+    param, uri = value
+    below = _uri_below_hashes(type_name, param, uri)
+    return (uri_hash(type_name, param, uri), *below, *_present(type_name, param))
+
+
+@lru_cache(maxsize=8_192)
+def _present(type_name: str, param: str) -> tuple[int, ...]:
+    return () if ":" in param else (present_hash(type_name, param),)
+
+
+# Most tokens of a record are codes that other records have too; all its resources refer to the
+# same patient and to a few encounters.
+_kept_token_row = lru_cache(maxsize=32_768)(_token_row)
+_kept_reference_row = lru_cache(maxsize=32_768)(_reference_row)
+_kept_uri_row = lru_cache(maxsize=4_096)(_uri_row)
 
 
 def resource_tokens(type_name: str, values: IndexValues) -> list[int]:
@@ -143,24 +174,17 @@ def resource_tokens(type_name: str, values: IndexValues) -> list[int]:
 
     Parameters of the forms `name:identifier` get no presence token: `:missing` asks for `name`.
     """
-    found: set[int] = set()
-    present: set[str] = set()
+    found: list[int] = []
     for token in values.tokens:
-        found.update(token_hashes(type_name, token))
-        present.add(token.param)
+        _, system, code = token
+        short = (len(system) if system else 0) + (len(code) if code else 0) <= _SHORT
+        found += (_kept_token_row if short else _token_row)(type_name, token)
     for reference in values.references:
-        found.update(reference_hashes(type_name, reference))
-        present.add(reference.param)
+        short = len(reference[2] or reference[3] or "") <= _SHORT  # its id or its text
+        found += (_kept_reference_row if short else _reference_row)(type_name, reference)
     for uri in values.uris:
-        found.add(uri_hash(type_name, uri.param, uri.value))
-        found.update(_uri_below_hashes(type_name, uri.param, uri.value))
-        present.add(uri.param)
-    found.update(_present_hashes(type_name, present))
-    return sorted(found)
-
-
-def _present_hashes(type_name: str, params: Iterable[str]) -> Iterable[int]:
-    return (present_hash(type_name, param) for param in params if ":" not in param)
+        found += (_kept_uri_row if len(uri[1]) <= _SHORT else _uri_row)(type_name, uri)
+    return sorted(set(found))
 
 
 def claim_key(kind: str, *parts: str) -> bytes:

@@ -14,11 +14,19 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Final
 
-from pater.store.database import Database, Record
+from pater.store.database import READING, Database, Record
 
 _FIRST: Final = datetime(1, 1, 2, tzinfo=UTC)
-_CLOCK_TO_XID: Final = 0.25
-"""Seconds that may lie between a writer's look at the clock and its transaction's number."""
+_TICK: Final = 0.001
+"""Seconds; the times of rows are rounded down to it."""
+_LOOK: Final = 0.005
+"""Seconds between looks at what is still open."""
+# A transaction holds the lock of its own number from its beginning until what it wrote can be seen.
+_OPEN: Final = """
+select l.virtualtransaction as number from pg_locks l join pg_stat_activity a on a.pid = l.pid
+where l.locktype = 'virtualxid' and l.mode = 'ExclusiveLock' and a.datname = current_database()
+ and a.usename = current_user and a.application_name <> $1 and a.pid <> pg_backend_pid()
+"""
 
 LARGE: Final = 128 * 1024
 """Bytes of a packed body from which it is not read with the others but by `large`."""
@@ -103,18 +111,21 @@ class Walk:
 async def settled(db: Database, age: float, *, patience: float = 60.0) -> None:
     """Returns when every write that may carry a time before a moment is visible.
 
-    `age` is how many seconds ago the moment was. Raises TimeoutError when a transaction takes
-    longer than `patience` seconds.
+    `age` is how many seconds ago the moment was. Writers look at the clock inside their
+    transaction, so those that were open then are all there is to wait for. Raises TimeoutError
+    when one takes longer than `patience` seconds.
     """
-    await asyncio.sleep(max(0.0, _CLOCK_TO_XID - age))
-    mark = await db.fetchval("select pg_snapshot_xmax(pg_current_snapshot())::text")
+    await asyncio.sleep(max(0.0, _TICK - age))
+    left = await _open(db)
     async with asyncio.timeout(patience):
-        while True:
-            if await db.fetchval(
-                "select pg_snapshot_xmin(pg_current_snapshot()) >= $1::text::xid8", mark
-            ):
-                return
-            await asyncio.sleep(0.05)
+        while left:
+            await asyncio.sleep(_LOOK)
+            left &= await _open(db)
+
+
+async def _open(db: Database) -> set[str]:
+    """The transactions under way that may write."""
+    return {row["number"] for row in await db.fetch(_OPEN, READING)}
 
 
 async def last_row(db: Database) -> int:

@@ -40,7 +40,7 @@ returning id
 """
 _DONE = """
 update job set state = 'done', result = $3, finished = now(), expires = now() + keep,
-               worker = null, error = ''
+               worker = null, error = '', done = $4, total = $5, note = $6
 where id = $1 and worker = $2 and state = 'running'
 """
 _FAILED = """
@@ -200,10 +200,12 @@ class Workers:
             await self._db.execute(_AGAIN, number, self._me, kind, self._span(wait))
             return
         text = orjson.dumps(dict(result or {})).decode()
-        await self._end(_DONE, number, text)
+        await self._end(_DONE, number, text, job.done, job.total, job.note)
 
-    async def _end(self, sql: str, number: UUID, text: str) -> None:
-        await self._db.execute(sql, number, self._me, text.replace("\0", ""))
+    async def _end(self, sql: str, number: UUID, text: str, *more: object) -> None:
+        await self._db.execute(sql, number, self._me, text.replace("\0", ""), *more)
+        sign, self._db.job_ended = self._db.job_ended, asyncio.Event()
+        sign.set()
 
     async def _renew(self) -> None:
         """Keeps the leases; a job that is no longer ours is stopped."""

@@ -211,9 +211,11 @@ class Committer:
     async def _batch(self, jobs: list[_Job], *, careful: bool) -> list[Outcome]:
         sets = [job.prepared for job in jobs]
         rids = await self._take_rids(sum(len(one.puts) for one in sets))
+        return await write_batch(self._db, sets, self._now, rids, careful=careful)
+
+    def _now(self) -> datetime:
         now = self._clock()
-        now = now.replace(microsecond=now.microsecond // 1000 * 1000)
-        return await write_batch(self._db, sets, now, rids, careful=careful)
+        return now.replace(microsecond=now.microsecond // 1000 * 1000)
 
     async def _take_rids(self, count: int) -> Iterator[int]:
         while len(self._rids) < count:

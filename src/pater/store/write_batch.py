@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from hashlib import blake2b
@@ -95,11 +95,10 @@ with strings as (
 ), told as (
   insert into feed (at, changes) select $34, c from unnest($35::text[]) as c
 ), noted as (
-  {insert_sql(41)}
+  {insert_sql(40)}
 ), classed as (
-  insert into code_index (person, rid, token, date, updated)
-  select * from unnest($36::bigint[], $37::bigint[], $38::bigint[], $39::timestamptz[],
-                       $40::timestamptz[])
+  insert into code_index (person, rid, token, date)
+  select * from unnest($36::bigint[], $37::bigint[], $38::bigint[], $39::timestamptz[])
 )
 insert into resource (person, type, id, rid, version, updated, method, deleted, date, date_end,
                       tokens, dict, body, coded)
@@ -148,15 +147,15 @@ class _Plan:
 async def write_batch(
     db: Database,
     sets: Sequence[Prepared],
-    now: datetime,
+    clock: Callable[[], datetime],
     rids: Iterator[int],
     *,
     careful: bool = False,
 ) -> list[Outcome]:
     """Writes the sets that can be written, durably, and says what became of each, in order.
 
-    No resource and no claim may be in two of the sets. `now` is the time of the batch; `rids`
-    gives a fresh row number for each put. With `careful` not even fresh ids are believed to be
+    No resource and no claim may be in two of the sets. `clock` gives the time of the batch;
+    `rids` a fresh row number for each put. With `careful` not even fresh ids are believed to be
     free. An error of the database leaves nothing written and is raised.
     """
     if not any(one.ws.puts or one.ws.claims or one.ws.statements for one in sets):
@@ -164,6 +163,9 @@ async def write_batch(
         await write_entries(db, [entry for one in sets for entry in one.ws.journal])
         return [[] for _ in sets]
     async with db.transaction() as connection:
+        # Not before the transaction has begun: who waits for all that were open at a moment (an
+        # export) then has every row of an earlier time.
+        now = clock()
         current = await _lock(connection, sets, careful)
         held = await _holders(connection, sets)
         refused = [_refusal(one, current, held) for one in sets]
@@ -354,7 +356,7 @@ async def _write(
         dates += [(*head, *value) for value in indexed.dates]
         numbers += [(*head, *value) for value in indexed.numbers]
         for code in indexed.codes:
-            classed.append((indexed.put.person, row.rid, code, indexed.date, row.updated))
+            classed.append((indexed.put.person, row.rid, code, indexed.date))
     await connection.execute(
         _INSERT,
         *_columns(plan.fresh),
@@ -363,7 +365,7 @@ async def _write(
         *_turned(numbers, 7),
         now,
         plan.feed,
-        *_turned(classed, 5),
+        *_turned(classed, 4),
         *entry_columns(entries),
     )
 

@@ -5,13 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import lru_cache
-from typing import Any
+from typing import Any, TypeVar
 
 from pater.fhir.definitions import TYPE_NUMBER
 from pater.fhir.json import dumps
+from pater.fhir.search.contained import ANYWHERE, add_contained
 from pater.fhir.search.custom import NONE, Custom
 from pater.fhir.search.extract import add_values
-from pater.fhir.search.index import MAIN_DATE, IndexValues, index_values, normalise
+from pater.fhir.search.index import MAIN_DATE, IndexValues, normalise, repeated_values
 from pater.fhir.search.parameters import Indexed as Parameter
 from pater.store.codes import codes
 from pater.store.tokens import param_number, resource_tokens, unit_hash
@@ -19,6 +20,7 @@ from pater.store.write_shapes import Put
 
 STRING_LENGTH = 200
 """Characters of a string value that are indexed; search rechecks against the body."""
+_Row = TypeVar("_Row")
 
 
 @dataclass(slots=True)
@@ -41,39 +43,62 @@ def index(put: Put, custom: Custom = NONE) -> Indexed:
 
     KeyError for a type that is not of R4.
     """
-    indexed = Indexed(put, TYPE_NUMBER[put.type])
+    number = TYPE_NUMBER[put.type]
     if put.resource is None:
-        return indexed
-    values = index_values(put.type, put.resource)
+        return Indexed(put, number)
+    values = repeated_values(put.type, put.resource)
     if put.type in custom.by_type:
         _add_custom(put.type, put.resource, custom, values)
-    indexed.tokens = resource_tokens(put.type, values)
-    indexed.codes = codes(put.type, values)
-    indexed.strings = list(
-        dict.fromkeys(
-            # PostgreSQL's text cannot hold NUL; JSON's can.
-            (param_number(value.param), normalise(value.value)[:STRING_LENGTH].replace("\0", ""))
-            for value in values.strings
-        )
-    )
+    inner = add_contained(put.type, put.resource, values) if "contained" in put.resource else None
     main = MAIN_DATE.get(put.type)
-    for span in values.dates:
-        if span.param == main:
+    low: datetime | None = None
+    high: datetime | None = None
+    dates = []
+    for param, first, last in values.dates:
+        if param == main:
             # Several spans make one column pair: their hull; search rechecks against the body.
-            indexed.date = span.low if indexed.date is None else min(indexed.date, span.low)
-            indexed.date_end = (
-                span.high if indexed.date_end is None else max(indexed.date_end, span.high)
-            )
+            low = first if low is None else min(low, first)
+            high = last if high is None else max(high, last)
         else:
-            indexed.dates.append((param_number(span.param), span.low, span.high))
-    indexed.dates = list(dict.fromkeys(indexed.dates))
-    indexed.numbers = list(
-        dict.fromkeys(
-            (param_number(n.param), unit_hash(n.system, n.code), n.low, n.high)
-            for n in values.numbers
-        )
+            dates.append((param_number(param), first, last))
+    strings = [(param_number(param), _indexed_text(text)) for param, text in values.strings]
+    numbers = [
+        (param_number(param), unit_hash(system, code) if system or code else 0, first, last)
+        for param, first, last, system, code in values.numbers
+    ]
+    return Indexed(
+        put,
+        number,
+        _tokens(put.type, values, inner),
+        low,
+        high,
+        _once(strings),
+        _once(dates),
+        _once(numbers),
+        codes(put.type, values),
     )
-    return indexed
+
+
+def _tokens(type_name: str, values: IndexValues, inner: IndexValues | None) -> list[int]:
+    tokens = resource_tokens(type_name, values)
+    return tokens if inner is None else sorted({*tokens, *resource_tokens(ANYWHERE, inner)})
+
+
+def _once(rows: list[_Row]) -> list[_Row]:
+    return list(dict.fromkeys(rows)) if len(rows) > 1 else rows
+
+
+def _indexed_text(text: str) -> str:
+    return _kept_text(text) if len(text) <= _SHORT else _stored_text(text)
+
+
+def _stored_text(text: str) -> str:
+    # PostgreSQL's text cannot hold NUL; JSON's can.
+    return normalise(text)[:STRING_LENGTH].replace("\0", "")
+
+
+_SHORT = 64  # names, towns and countries come again
+_kept_text = lru_cache(maxsize=8_192)(_stored_text)
 
 
 def _add_custom(
@@ -95,20 +120,14 @@ def body_of(put: Put, version: int, updated: datetime) -> bytes:
     assert put.resource is not None
     resource = put.resource
     meta = resource.get("meta")
-    stamped: dict[str, Any] = {
+    ours = {"versionId": str(version), "lastUpdated": instant(updated)}
+    # Named twice: first for their place, and again because the resource may say otherwise.
+    head = {
         "resourceType": put.type,
         "id": put.id,
-        "meta": {
-            "versionId": str(version),
-            "lastUpdated": instant(updated),
-        },
+        "meta": {**ours, **meta, **ours} if isinstance(meta, dict) else ours,
     }
-    if isinstance(meta, dict):
-        for name, value in meta.items():
-            stamped["meta"].setdefault(name, value)
-    for name, value in resource.items():
-        stamped.setdefault(name, value)
-    return dumps(stamped)
+    return dumps({**head, **resource, **head})
 
 
 @lru_cache(maxsize=256)

@@ -23,21 +23,23 @@ async def system_or_error(session: Session, url: str, version: str) -> CodeSyste
     return await session.system(url, session.wanted_version(url, version))
 
 
-async def _concept(system: CodeSystem, code: str) -> Concept:
-    found = (await system.locate([code])).get(code)
-    if found is None:
+async def _concepts(system: CodeSystem, *codes: str) -> list[Concept]:
+    located = await system.locate(codes)
+    for code in codes:
+        if code in located:
+            continue
         info = system.info
         version = f" version '{info.version}'" if info.version else ""
         sentence = f"Unknown code '{code}' in the CodeSystem '{info.url}'{version}"
         raise TxError(404, TxIssue("error", "not-found", "invalid-code", sentence))
-    return found
+    return [located[code] for code in codes]
 
 
 async def lookup(
     system: CodeSystem, code: str, wish: Wish, properties: Sequence[str]
 ) -> list[Parameter]:
     """The parameters of the answer (R4 CodeSystem-lookup). Raises TxError for an unknown code."""
-    concept, info = await _concept(system, code), system.info
+    [concept], info = await _concepts(system, code), system.info
     chosen = choose(concept, info, wish)
     out: list[Parameter] = [
         {"name": "name", "valueString": info.name or info.title or info.url},
@@ -108,7 +110,7 @@ async def _related(system: CodeSystem, code: str, codes: Sequence[str]) -> list[
 
 async def subsumes(system: CodeSystem, first: str, second: str) -> str:
     """`equivalent`, `subsumes`, `subsumed-by` or `not-subsumed` (R4 CodeSystem-subsumes)."""
-    a, b = await _concept(system, first), await _concept(system, second)
+    a, b = await _concepts(system, first, second)
     if a.code == b.code:
         return "equivalent"
     if a.code in await system.ancestors(b.code):

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
+from urllib.parse import unquote
 
 from pater.store.database import Database
 from pater.terminology import builtin
@@ -13,7 +14,7 @@ from pater.terminology.issues import TxError, TxIssue, UnknownSystemError, Unkno
 from pater.terminology.model import CodeSystem
 from pater.terminology.resource_system import ResourceSystem, text
 from pater.terminology.stored import StoredDefinitions, Weighed
-from pater.terminology.table_system import LoadedSystems, TableSystem
+from pater.terminology.table_system import SNOMED, LoadedSystems, TableSystem
 from pater.terminology.versions import joined, matches, newest, sort_key, split_canonical
 
 Json = Mapping[str, Any]
@@ -281,6 +282,9 @@ class Session:
         if query.startswith("=isa/"):
             value = query.removeprefix("=isa/")
             include["filter"] = [{"property": "concept", "op": "is-a", "value": value}]
+        elif query.startswith("=ecl/") and system.startswith(SNOMED):
+            value = unquote(query.removeprefix("=ecl/"))
+            include["filter"] = [{"property": "constraint", "op": "=", "value": value}]
         elif query:
             return None
         known = await self.versions(system)

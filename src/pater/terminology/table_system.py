@@ -10,6 +10,8 @@ import asyncpg
 import orjson
 
 from pater.store.database import Database, Record
+from pater.terminology import ecl
+from pater.terminology.by_words import MOST_COUNTED, ByWords
 from pater.terminology.filters import listed, regex
 from pater.terminology.model import (
     BadFilterError,
@@ -24,19 +26,20 @@ from pater.terminology.model import (
 )
 from pater.terminology.resource_system import ResourceSystem
 
-MOST_COUNTED: Final = 1_000
-"""Up to how many hits the total of a page is exact; beyond, it is left out."""
+SNOMED: Final = "http://snomed.info/sct"
 _COLUMNS: Final = (
     "c.nr, c.code, c.display, c.definition, c.status, c.inactive, c.abstract, c.parents"
 )
 _VERSIONS: Final = "select id, url, version, name, title, language, info from term_system"
-_DESIGNATIONS: Final = (
-    "select nr, language, use, value from term_designation where system = $1 and nr = any($2)"
-)
-_PROPERTIES: Final = (
-    "select nr, code, kind, value from term_property where system = $1 and nr = any($2)"
-)
-_CODES: Final = "select nr, code from term_concept where system = $1 and nr = any($2)"
+# Names and properties of concepts, and the codes of others: a round trip costs more than any part.
+_BESIDE: Final = """
+select 'n' as what, nr, language as first, use as second, value from term_designation
+where system = $1 and nr = any($2)
+union all
+select 'p', nr, code, kind, value from term_property where system = $1 and nr = any($2)
+union all
+select 'c', nr, code, '', '' from term_concept where system = $1 and nr = any($3)
+"""
 _ABOVE: Final = (
     "select a.code from term_concept c join term_concept a"
     " on a.system = c.system and a.nr = any(c.ancestors)"
@@ -140,10 +143,18 @@ class TableSystem:
 
     async def page(self, query: Query) -> Page:
         """See `model.CodeSystem`."""
+        if any("\x00" in word for word in query.text):
+            return Page((), 0)  # no name has it
         arguments = _Arguments(self._number)
         where = await self._where(arguments, query.filters)
         if query.active_only:
             where.append("not c.inactive")
+        # few are directly below anything: fetched and sorted, not met on a walk of the system
+        few = any(each.op == "child-of" or each.property == "parent" for each in query.filters)
+        if query.text and not few:
+            found = ByWords(self._db, where, arguments.values, query.text)
+            rows, total = await _answered(found.page(_COLUMNS, query.limit, query.offset))
+            return Page(await self._concepts(rows, bare=query.bare), total)
         if query.text:
             wanted = " & ".join(f"'{word}':*" for word in query.text)
             where.append(f"c.words @@ {arguments.add(wanted)}::text::tsquery")
@@ -153,8 +164,6 @@ class TableSystem:
             f" limit {MOST_COUNTED + 1}) as found"
         )
         values = list(arguments.values)
-        # few are directly below anything: fetched and sorted, not met on a walk of the system
-        few = any(each.op == "child-of" or each.property == "parent" for each in query.filters)
         order = "c.nr + 0" if few else "c.nr"
         rows = await _answered(
             self._db.fetch(
@@ -164,7 +173,7 @@ class TableSystem:
             )
         )
         if rows and len(rows) < query.limit:
-            total: int | None = query.offset + len(rows)
+            total = query.offset + len(rows)
         else:
             counted = await _answered(self._db.fetchval(count, *values))
             total = None if counted > MOST_COUNTED else int(counted)
@@ -205,7 +214,9 @@ class TableSystem:
             return "false"
         if property in ("parent", "child") and op == "=":
             property, op = "concept", "child-of" if property == "parent" else "child"
-        if property in ("concept", "code"):
+        if property == "constraint" and op == "=" and self.info.url == SNOMED:
+            found: str | None = await self._by_expression(arguments, filter.value)
+        elif property in ("concept", "code"):
             found = await self._by_code(arguments, op, filter.value)
         elif property in ("display", "definition"):
             found = _compared(arguments, f"c.{property}", op, filter.value)
@@ -221,6 +232,20 @@ class TableSystem:
         if found is None:
             raise UnknownFilterError(self.info.url, filter)
         return found
+
+    async def _by_expression(self, arguments: _Arguments, text: str) -> str:
+        """An expression constraint (FHIR R4, Using SNOMED CT, 4.2.1.0.5)."""
+        tree = ecl.parse(text)
+        rows = await self._db.fetch(
+            "select code, nr, parents, ancestors from term_concept"
+            " where system = $1 and code = any($2)",
+            self._number,
+            sorted(set(ecl.codes(tree))),
+        )
+        known = {
+            row["code"]: ecl.Known(row["nr"], row["parents"], row["ancestors"]) for row in rows
+        }
+        return ecl.condition(tree, known, arguments.add)
 
     async def _by_code(self, arguments: _Arguments, op: str, value: str) -> str | None:
         if op in ("=", "in", "not-in", "regex"):
@@ -255,28 +280,27 @@ class TableSystem:
         return None
 
     async def _concepts(self, rows: Sequence[Record], *, bare: bool = False) -> list[Concept]:
-        """Rows as concepts; unless `bare` with names, properties and parents by three statements
-        for all."""
+        """Rows as concepts; unless `bare` with names, properties and parents, by one statement."""
         if not rows:
             return []
         if bare:
             return [self._concept(row, {}, {}, {}) for row in rows]
         numbers = [row["nr"] for row in rows]
-        names: dict[int, list[Designation]] = {}
-        for each in await self._db.fetch(_DESIGNATIONS, self._number, numbers):
-            use = orjson.loads(each["use"]) if each["use"] else None
-            names.setdefault(each["nr"], []).append(
-                Designation(each["value"], each["language"], use)
-            )
-        held: dict[int, list[Property]] = {}
-        for each in await self._db.fetch(_PROPERTIES, self._number, numbers):
-            made = Property(each["code"], each["kind"], value_of(each["kind"], each["value"]))
-            held.setdefault(each["nr"], []).append(made)
         above = sorted({parent for row in rows for parent in row["parents"]})
+        names: dict[int, list[Designation]] = {}
+        held: dict[int, list[Property]] = {}
         codes: dict[int, str] = {}
-        if above:
-            for each in await self._db.fetch(_CODES, self._number, above):
-                codes[each["nr"]] = each["code"]
+        for each in await self._db.fetch(_BESIDE, self._number, numbers, above):
+            first, second = each["first"], each["second"]
+            match each["what"]:
+                case "n":
+                    use = orjson.loads(second) if second else None
+                    names.setdefault(each["nr"], []).append(Designation(each["value"], first, use))
+                case "p":
+                    made = Property(first, second, value_of(second, each["value"]))
+                    held.setdefault(each["nr"], []).append(made)
+                case _:
+                    codes[each["nr"]] = first
         return [self._concept(row, names, held, codes) for row in rows]
 
     def _concept(

@@ -1,1 +1,1 @@
-"""Keys of this installation; seals and time stamps will live here too."""
+"""Keys of this installation, its certification authority, and what is signed with them."""

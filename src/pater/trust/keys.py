@@ -69,9 +69,9 @@ class Keys:
         """
         try:
             folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-            pem = _read_or_create(folder / SIGNING_FILE, _new_signing_pem())
-            cursor = _read_or_create(folder / CURSOR_FILE, secrets.token_bytes(_KEY_BYTES))
-            secret = _read_or_create(folder / SECRET_FILE, secrets.token_bytes(_KEY_BYTES))
+            pem = read_or_create(folder / SIGNING_FILE, _new_signing_pem())
+            cursor = read_or_create(folder / CURSOR_FILE, secrets.token_bytes(_KEY_BYTES))
+            secret = read_or_create(folder / SECRET_FILE, secrets.token_bytes(_KEY_BYTES))
         except OSError as error:
             raise KeysError(
                 f"the key folder {folder} cannot be used: {error.strerror}",
@@ -136,8 +136,8 @@ def _signing_key(pem: bytes) -> ECKey:
     return ECKey.import_key(pem)
 
 
-def _read_or_create(path: Path, fresh: bytes) -> bytes:
-    """The file's bytes; when it is not there, `fresh` unless another process was faster.
+def read_or_create(path: Path, fresh: bytes) -> bytes:
+    """The file's bytes; when it is not there, `fresh` unless another process was faster (0600).
 
     The file appears complete or not at all: it is written and synced under another name and
     then linked, which fails (and does not overwrite) when the name exists.
@@ -157,6 +157,11 @@ def _read_or_create(path: Path, fresh: bytes) -> bytes:
         finally:
             draft.unlink()
         _sync_folder(path.parent)
+    return read_private(path)
+
+
+def read_private(path: Path) -> bytes:
+    """The bytes of a key file; raises KeysError when others may read it too."""
     if stat.S_IMODE(path.stat().st_mode) & 0o077:
         raise KeysError(
             f"the key file {path} can be read by other users",

@@ -14,7 +14,9 @@ from starlette.middleware import Middleware
 from starlette.routing import BaseRoute, Route
 from starlette.types import ASGIApp
 
+from pater.web.account import AccountPages
 from pater.web.assets import load_assets, serve
+from pater.web.challenges import Challenges
 from pater.web.context import PageContext
 from pater.web.errors import ErrorPages
 from pater.web.forms import Signer
@@ -22,6 +24,8 @@ from pater.web.guard import Guard
 from pater.web.i18n import languages
 from pater.web.pages import DemoAccount, Doors
 from pater.web.portals import PORTALS, Portal
+from pater.web.second import SecondSteps
+from pater.web.security import Security
 from pater.web.session import Cookies, Logins, SessionMiddleware
 from pater.web.templating import Templates
 
@@ -52,6 +56,7 @@ class WebConfig:
     portals: Sequence[Portal] = PORTALS
     demo: bool = False
     demo_accounts: Callable[[], Awaitable[Sequence[DemoAccount]]] | None = None
+    security: Security | None = None  # passkeys, recovery codes, people's own accounts
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,14 +82,21 @@ def web_shell(config: WebConfig) -> Shell:
     templates = Templates(
         tongues, assets, {n: d.templates for n, d in config.domains.items() if d.templates}
     )
-    context = PageContext(templates, tongues, config.portals, config.logins, config.demo)
-    cookies, signer = Cookies(secure), Signer(config.secret, "visit")
-    doors = Doors(
-        context, config.logins, cookies, signer, assets, config.clock, config.demo_accounts
+    context = PageContext(
+        templates, tongues, config.portals, config.logins, config.demo, config.security is not None
     )
+    cookies, signer = Cookies(secure), Signer(config.secret, "visit")
+    challenges = Challenges(Signer(config.secret, "challenge"), config.clock)
+    second = SecondSteps(context, config.security, cookies, challenges)
+    doors = Doors(
+        context, config.logins, cookies, signer, assets, config.clock, config.demo_accounts, second
+    )
+    people = AccountPages(context, config.security, challenges) if config.security else None
     errors = ErrorPages(context)
     routes = [
         *doors.routes(),
+        *second.routes(),
+        *(people.routes() if people else ()),
         Route("/static/{path:path}", functools.partial(serve, assets)),
         *(route for pages in config.pages for route in pages(context)),
     ]

@@ -37,6 +37,7 @@ class PageContext:
     portals: Sequence[Portal]
     logins: Logins
     demo: bool
+    security: bool = False  # whether people look after their accounts here
 
     def render(
         self,
@@ -60,6 +61,7 @@ class PageContext:
             "portal": portal_of(self.portals, session.caller.role) if session else None,
             "path": request.url.path + (f"?{query}" if query else ""),
             "demo": self.demo,
+            "own_account": self.security,
             "page_status": status,
         }
         text = self.templates.render(self.lang(request), template, {**shell, **values})
@@ -93,21 +95,29 @@ class PageContext:
             source=source_of(request),
         )
 
-    def require(self, *roles: str, strength: int = TWO_FACTORS) -> Callable[[Endpoint], Endpoint]:
-        """Lets only these roles in (any role when none is named); sends visitors to the login."""
+    def require(
+        self, *roles: str, strength: int = TWO_FACTORS, fresh: bool = False
+    ) -> Callable[[Endpoint], Endpoint]:
+        """Lets only these roles in (any role when none is named); sends visitors to the login.
+
+        Who has shown too little (with `fresh`: no second factor in the last minutes) is asked for
+        a second factor and comes back.
+        """
 
         def decorate(endpoint: Endpoint) -> Endpoint:
             @functools.wraps(endpoint)
             async def guarded(request: Request) -> Response:
                 session = session_of(request)
+                # a POST cannot be replayed after login
+                target = request.url.path if request.method == "POST" else _local(request)
                 if session is None:
-                    # a POST cannot be replayed after login
-                    target = request.url.path if request.method == "POST" else _local(request)
                     return RedirectResponse(f"/login?next={quote(target, safe='')}", 303)
                 if roles and session.caller.role not in roles:
                     raise HTTPException(403)
-                if session.caller.strength < strength:
-                    raise HTTPException(403)
+                if session.caller.strength < strength or (fresh and not session.proved):
+                    if not self.security:
+                        raise HTTPException(403)
+                    return RedirectResponse(f"/login/again?next={quote(target, safe='')}", 303)
                 return await endpoint(request)
 
             return guarded

@@ -64,6 +64,10 @@ class Guard:
                 headers = MutableHeaders(scope=message)
                 for name, value in self._headers.items():
                     headers[name] = value
+                targets = getattr(request.state, "form_targets", ())
+                if targets:  # browsers hold the redirect after a form to the policy too
+                    wider = "form-action 'self' " + " ".join(targets)
+                    headers["Content-Security-Policy"] = POLICY.replace("form-action 'self'", wider)
                 headers["X-Request-Id"] = request_id
                 # pages may hold a person's data: no cache keeps them unless they say otherwise
                 headers.setdefault("Cache-Control", "no-store")

@@ -16,6 +16,8 @@ from pater.web.assets import Assets
 from pater.web.context import PageContext
 from pater.web.i18n import LANGUAGES, N_
 from pater.web.portals import portal_of
+from pater.web.second import SecondSteps, lock_text, marks_of
+from pater.web.security import Locked
 from pater.web.session import (
     LANGUAGE_AGE,
     Cookies,
@@ -29,6 +31,7 @@ WRONG_PASSWORD = N_(
     "The login name or the password is not right, or the account is locked for a few minutes."
 )
 WRONG_CODE = N_("The code is not right or it has been used already. Wait for the next one.")
+SIX_DIGITS = N_("Enter the six digits of the code")
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +58,7 @@ class Doors:
     assets: Assets
     clock: Callable[[], datetime]
     demo_accounts: Callable[[], Awaitable[Sequence[DemoAccount]]] | None
+    second: SecondSteps
 
     def routes(self) -> list[BaseRoute]:
         """The routes of these pages."""
@@ -82,7 +86,7 @@ class Doors:
             target = forms.safe_next(request.query_params.get("next", ""), "")
             if session:
                 return RedirectResponse(target or self._home(session.caller.role), 303)
-            return self._login_page(request, target)
+            return await self.second.login_page(request, target)
         form = await forms.read_form(request)
         target = forms.safe_next(form.get("next", ""), "")
         login, password = form.get("login", "").strip()[:200], form.get("password", "")[:1000]
@@ -95,12 +99,20 @@ class Doors:
             if not value
         }
         if missing:
-            return self._login_page(request, target, login, missing)
-        account = await self.logins.password(
-            login, password, source_of(request), request.state.request_id
-        )
+            return await self.second.login_page(request, target, login, missing)
+        try:
+            account = await self.logins.password(
+                login, password, source_of(request), request.state.request_id
+            )
+        except Locked as error:
+            text = lock_text(self.context.language(request), error)
+            return await self.second.login_page(request, target, login, {"login": text})
         if account is None:
-            return self._login_page(request, target, login, {"login": WRONG_PASSWORD})
+            wrong = {"login": WRONG_PASSWORD}
+            return await self.second.login_page(request, target, login, wrong)
+        token = await self.second.password_only(request, account)
+        if token is not None:
+            return await self._entered(request, token, target)
         response = RedirectResponse("/login/code", 303)
         # bound to this visit, so that nobody can hand over a half-done login to someone else
         value = f"{account.encode().hex()}:{target.encode().hex()}:{self._binding(request)}"
@@ -116,25 +128,32 @@ class Doors:
             self.cookies.drop(response, "step")
             return response
         if request.method != "POST":
-            return self.context.render(request, "code.html", errors={})
+            return await self.second.code_page(request)
         form = await forms.read_form(request)
-        digits = "".join(form.get("code", "").split())
-        if not (digits.isascii() and digits.isdigit() and len(digits) == 6):
-            errors = {"code": N_("Enter the six digits of the code")}
-            return self.context.render(request, "code.html", errors=errors, status=422)
-        token = await self.logins.code(
-            bytes.fromhex(account).decode(),
-            digits,
-            self.context.lang(request),
-            source_of(request),
-            request.state.request_id,
-        )
+        code = "".join(form.get("code", "").split())
+        if not self.second.is_code(code):
+            return await self.second.code_page(request, SIX_DIGITS)
+        marks = marks_of(request)
+        try:
+            token = await self.logins.code(
+                bytes.fromhex(account).decode(), code, marks.lang, marks.source,
+                marks.request_id, marks.agent,
+            )  # fmt: skip
+        except Locked as error:
+            return await self.second.code_page(
+                request, lock_text(self.context.language(request), error)
+            )
         if token is None:
-            errors = {"code": WRONG_CODE}
-            return self.context.render(request, "code.html", errors=errors, status=422)
+            return await self.second.code_page(request, WRONG_CODE)
+        return await self._entered(request, token, bytes.fromhex(target).decode())
+
+    async def _entered(self, request: Request, token: str, target: str) -> Response:
+        """Into the house: the session's cookie, and on to where the person wanted."""
         session = await self.logins.read(token)
         home = self._home(session.caller.role if session else "")
-        response = RedirectResponse(forms.safe_next(bytes.fromhex(target).decode(), home), 303)
+        if session and await self.second.lacks_factor(session.caller.id):
+            home = "/account"
+        response = RedirectResponse(forms.safe_next(target, home), 303)
         self.cookies.set(response, "session", token)
         self.cookies.drop(response, "step")
         self.cookies.drop(response, "visit")
@@ -165,22 +184,6 @@ class Doors:
     async def robots(self, request: Request) -> Response:
         """Search engines have nothing to look for here."""
         return PlainTextResponse("User-agent: *\nDisallow: /\n")
-
-    def _login_page(
-        self,
-        request: Request,
-        target: str,
-        login: str = "",
-        errors: Mapping[str, str] | None = None,
-    ) -> Response:
-        return self.context.render(
-            request,
-            "login.html",
-            status=422 if errors else 200,
-            next=target,
-            login=login,
-            errors=errors or {},
-        )
 
     def _binding(self, request: Request) -> str:
         return hashlib.sha256(request.state.csrf.encode()).hexdigest()[:32]

@@ -35,6 +35,7 @@ class WebSession:
     lang: str
     caller: Caller
     patient: str = ""  # the patient whose record a professional has opened
+    proved: bool = False  # a second factor was shown a short while ago
 
 
 class Logins(Protocol):
@@ -43,12 +44,18 @@ class Logins(Protocol):
     async def password(
         self, login_name: str, password: str, source: str, request_id: str
     ) -> str | None:
-        """First step: the account's id when login and password are right and not locked."""
+        """First step: the account's id when login and password are right.
+
+        Raises web.security.Locked.
+        """
 
     async def code(
-        self, account: str, code: str, lang: str, source: str, request_id: str
+        self, account: str, code: str, lang: str, source: str, request_id: str, agent: str = ""
     ) -> str | None:
-        """Second step: opens a session and gives its token when the one-time code is right."""
+        """Second step: opens a session and gives its token when the one-time code is right.
+
+        `agent` is the browser in its own words. Raises web.security.Locked.
+        """
 
     async def read(self, token: str) -> WebSession | None:
         """The living session of a token, kept alive by this look."""
@@ -63,7 +70,7 @@ class Logins(Protocol):
         """
 
 
-CookieUse = Literal["session", "visit", "step", "lang"]
+CookieUse = Literal["session", "visit", "step", "lang", "ask"]
 
 
 @dataclass(frozen=True, slots=True)

@@ -26,6 +26,7 @@ ROLE_NAMES: Mapping[str, str] = {
     "clinician": N_("Clinician"),
     "provider-system": N_("Hospital system"),
     "loader": N_("Data loading"),
+    "app": N_("App"),
     "none": N_("No access to records"),
 }
 

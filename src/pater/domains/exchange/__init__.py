@@ -11,6 +11,7 @@ from pathlib import Path
 
 from pater.domain import Domain, Listener, NavEntry, Parts, Services
 from pater.domains.exchange.checking import document_issues
+from pater.domains.exchange.expunging import expunged
 from pater.domains.exchange.intake import Intake
 from pater.domains.exchange.listeners import arrivals
 from pater.domains.exchange.pages import routes
@@ -29,6 +30,7 @@ def build(services: Services) -> Parts:
         new_id=services.new_id,
     )
     intake = Intake(services, register, services.clock)
+    services.gate.forget("Bundle", partial(expunged, services))
     return Parts(
         creates={"Bundle": intake.create},
         checks={"Bundle": partial(document_issues, strict=services.strict_identifiers)},

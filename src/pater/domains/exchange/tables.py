@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any
@@ -14,6 +15,30 @@ INSERT_DOCUMENT = (
     " digest, organization, type, stamped, person, entries, received)"
     " values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)"
 )
+FORGET_DOCUMENTS = "delete from exchange_document where bundle = any($1::text[])"
+# Chains and names of entries, in pairs: those that the newest version left does not have.
+INHERIT_ENTRIES = """
+update exchange_document d set entries = d.entries || more.names
+from (
+  select d.bundle, array_agg(e.name order by e.name) as names
+  from unnest($1::uuid[], $2::text[]) as e(chain, name)
+  join lateral (
+    select bundle, entries from exchange_document where chain = e.chain
+    order by version desc limit 1
+  ) d on e.name <> all (d.entries)
+  group by d.bundle
+) more
+where d.bundle = more.bundle
+"""
+# Keys of instances, of sets and of versions; what another version left has is kept.
+FORGET_CLAIMS = """
+delete from claim c
+where c.key = any($3::bytea[])
+or (c.key = any($1::bytea[])
+    and not exists (select from exchange_document d where d.instance = c.key))
+or (c.key = any($2::bytea[])
+    and not exists (select from exchange_document d where d.document_set = c.key))
+"""
 _COLUMNS = (
     "bundle, reference, chain, version, instance, document_set, digest, organization, type,"
     " stamped, person, entries, received"
@@ -117,6 +142,15 @@ async def of_bytes(db: Database, chain: UUID, digest: bytes) -> Version | None:
         digest,
     )
     return _version(row) if row else None
+
+
+async def of_bundles(db: Database, ids: Sequence[str]) -> list[Version]:
+    """The documents that are stored as these Bundles."""
+    rows = await db.fetch(
+        f"select {_COLUMNS} from exchange_document where bundle = any($1)",  # noqa: S608 (constants)
+        list(ids),
+    )
+    return [_version(row) for row in rows]
 
 
 async def newest_of_composition(db: Database, name: str) -> Version | None:

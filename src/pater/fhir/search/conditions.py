@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import cast
 
 from pater.fhir.definitions import TYPE_NUMBER, search_parameters
 from pater.fhir.search.composites import Composite, composites
 from pater.fhir.search.custom import NONE, Custom
+from pater.fhir.search.functional_lists import FUNCTIONAL
 from pater.fhir.search.parameters import Indexed, indexed_parameters
+from pater.fhir.search.places import NEAR
 from pater.fhir.search.request import (
     Chain,
     CompositeTerm,
@@ -16,13 +19,16 @@ from pater.fhir.search.request import (
     DateTerm,
     Kind,
     MissingTerm,
+    ReferenceTerm,
     Value,
 )
 from pater.fhir.search.terms import (
     BadValueError,
+    boolean_term,
     components,
     date_term,
     id_term,
+    near_term,
     number_term,
     of_type_term,
     quantity_term,
@@ -44,15 +50,15 @@ _MAX_STEPS = 5000
 _MODIFIERS = {
     "token": ("not", "text", "code-text", "in", "not-in", "above", "below", "of-type"),
     "string": ("exact", "contains", "text"),
-    "reference": ("identifier", "text", "code-text"),
+    "reference": ("identifier", "text", "code-text", "above", "below"),
     "uri": ("above", "below"),
     "id": ("not",),
 }
 _SHOWN = ("text", "code-text")
+HIERARCHIES = ("Location", "Organization")
+"""What a reference with `:above` and `:below` can name (R4 search, "Searching Hierarchies")."""
 _LOOKED_UP = ("in", "not-in", "above", "below")
 _PREFIXES = ("gt", "lt", "ge", "le", "sa", "eb", "ap", "ne")
-_UNSORTED_URIS = ("_profile", "_source")
-"""URI parameters of every resource: the paths above them are not in the index."""
 
 
 class RefusalError(Exception):
@@ -87,7 +93,7 @@ class ConditionReader:
         found = self._one(type_name, name, value, depth, operator)
         if found.kind == "words" or found.modifier == "text":
             self.words = True
-        elif found.kind == "token" and found.modifier in _LOOKED_UP:
+        elif found.kind in ("token", "reference") and found.modifier in _LOOKED_UP:
             self.coded = True
         if (self.words or self.coded) and not self._whole:
             raise RefusalError("this is not supported here", "not-supported")
@@ -115,6 +121,8 @@ class ConditionReader:
             return _simple(code, "words", modifier, value, search_words)
         if code == "_list":
             return self._list(type_name, modifier, value, depth)
+        if code == NEAR and type_name == "Location":
+            return _near(modifier, value)
         return self._leaf(type_name, code, modifier, value)
 
     def _leaf(self, type_name: str, code: str, modifier: str, value: str) -> Condition:
@@ -172,7 +180,7 @@ class ConditionReader:
         if modifier:
             raise RefusalError("this modifier is not supported here", "not-supported")
         if value.startswith("$"):
-            raise RefusalError("lists that are only functions are not supported", "not-supported")
+            raise RefusalError("such a list cannot be asked for here", "not-supported")
         return self._has(type_name, "_has:List:item:_id", value, depth, "")
 
     def _filtered(
@@ -189,6 +197,8 @@ class ConditionReader:
         if code in ("_text", "_content"):
             ways: _Ways = {"eq": ("", search_words), "co": ("", search_words)}
             return _compared(code, "words", operator, ways, plain, None)
+        if code == NEAR and type_name == "Location" and operator != "pr":
+            return _compared(code, NEAR, operator, {"eq": ("", near_term)}, value, None)
         found, source = self.parameter(type_name, code)
         if isinstance(found, Composite):
             raise RefusalError("a composite parameter is not compared in a filter")
@@ -214,7 +224,7 @@ class ConditionReader:
                 return _compared(code, kind, operator, ways, plain, source)
             case "token":
                 ways = {
-                    "eq": ("", token_term),
+                    "eq": ("", boolean_term if _boolean(found) else token_term),
                     "in": ("in", uri_term),
                     "ss": ("below", token_term),
                     "sb": ("above", token_term),
@@ -287,6 +297,28 @@ class ConditionReader:
         return Condition(code, "has", chain=(Chain(source, inner),), source=own)
 
 
+def functional_list(type_name: str, value: str) -> tuple[tuple[str, str], ...]:
+    """The parameters that `_list=$…` stands for, searched of one type. Raises RefusalError."""
+    if value not in FUNCTIONAL:
+        raise RefusalError(f"the lists that are functions are {', '.join(FUNCTIONAL)}", "value")
+    found = FUNCTIONAL[value].get(type_name)
+    if found is None:
+        types = " and ".join(FUNCTIONAL[value])
+        raise RefusalError(f"on {value} are resources of type {types}", "value")
+    return found
+
+
+def _near(modifier: str, value: str) -> Condition:
+    found = _simple(NEAR, NEAR, modifier, value, near_term)
+    # the cells that the index knows are more than the circle
+    return found if modifier else replace(found, loose=True)
+
+
+def _boolean(parameter: Indexed) -> bool:
+    kinds = (each.code.type for each in parameter.alternatives)
+    return any(kind is not None and kind.name == "boolean" for kind in kinds)
+
+
 _Ways = dict[str, tuple[str, Callable[[str], Value]]]
 
 
@@ -300,7 +332,7 @@ def _compared(
     if operator not in ways:
         raise _no_operator(operator, kind)
     modifier, term = ways[operator]
-    loose = modifier == "text"
+    loose = modifier == "text" or kind == NEAR
     return Condition(code, kind, modifier or None, (term(value),), loose=loose, source=source)
 
 
@@ -334,7 +366,7 @@ def _indexed(
         case "token" if modifier == "of-type":
             term = of_type_term
         case "token":
-            term = token_term
+            term = boolean_term if _boolean(parameter) else token_term
         case "string":
             return _simple(
                 code, kind, modifier, value, lambda text: string_term(text, modifier),
@@ -347,8 +379,6 @@ def _indexed(
         case "quantity":
             term = quantity_term
         case "uri":
-            if modifier == "below" and code in _UNSORTED_URIS:
-                raise RefusalError("this modifier is not supported here", "not-supported")
             term = uri_term
         case _ if modifier == "identifier":
             term = token_term
@@ -377,9 +407,26 @@ def _reference(
     def term(text: str) -> Value:
         return reference_term(text, wanted, targets, base_url)
 
-    return _simple(
+    found = _simple(
         code, "reference", modifier, value, term, allowed=wanted, source=source, several=several
     )
+    if modifier in ("above", "below"):
+        return _hierarchical(found)
+    # the index knows no versions
+    exact = any(isinstance(each, ReferenceTerm) and each.version for each in found.values)
+    return replace(found, loose=True) if exact else found
+
+
+def _hierarchical(condition: Condition) -> Condition:
+    """Only what is part of its like has something above and below it."""
+    values: list[Value] = []
+    for term in condition.values:
+        known = term.types if isinstance(term, ReferenceTerm) and term.id else ()
+        types = tuple(each for each in known if each in HIERARCHIES)
+        if not isinstance(term, ReferenceTerm) or len(types) != 1:
+            raise BadValueError(f"expected the address of one of {', '.join(HIERARCHIES)} here")
+        values.append(ReferenceTerm(types, term.id, None))
+    return replace(condition, values=tuple(values))
 
 
 def _simple(

@@ -10,13 +10,14 @@ import math
 from collections.abc import Callable, Mapping
 from datetime import datetime
 from decimal import Decimal
+from functools import lru_cache
 from types import MappingProxyType
-from typing import Any
+from typing import Any, NamedTuple
 
 from pater.fhir import ucum
 from pater.fhir.definitions import required_codings
 from pater.fhir.fhirpath.types import TypeRef
-from pater.fhir.references import reference_of
+from pater.fhir.references import parse_reference, reference_of
 from pater.fhir.search.dates import date_span
 from pater.fhir.search.values import (
     OPEN_HIGH,
@@ -32,6 +33,12 @@ from pater.fhir.search.values import (
 
 Converter = Callable[[str, Any, TypeRef, IndexValues], None]
 
+# Longer texts are not remembered: the memory of what was seen stays small.
+_SHORT = 200
+_LONGEST_DATE = 40
+# What the constructors of named tuples do, without their detour.
+_new = tuple.__new__
+
 CURRENCY = "urn:iso:std:iso:4217"
 """The unit system of Money: ISO 4217 currency codes."""
 
@@ -44,9 +51,13 @@ def _text(value: Any) -> str | None:
 
 
 def _token(param: str, system: Any, code: Any, out: IndexValues) -> None:
-    system, code = _text(system), _text(code)
-    if system is not None or code is not None:
-        out.tokens.append(TokenValue(param, system, code))
+    if not (type(code) is str and code):
+        code = None
+    if not (type(system) is str and system):
+        if code is None:
+            return
+        system = None
+    out.tokens.append(_new(TokenValue, (param, system, code)))
 
 
 def _coding(param: str, value: Any, kind: TypeRef, out: IndexValues) -> None:
@@ -58,7 +69,8 @@ def _concept(param: str, value: Any, kind: TypeRef, out: IndexValues) -> None:
     codings = value.get("coding") if isinstance(value, dict) else None
     if isinstance(codings, list):
         for coding in codings:
-            _coding(param, coding, kind, out)
+            if type(coding) is dict:
+                _token(param, coding.get("system"), coding.get("code"), out)
 
 
 def _identifier(param: str, value: Any, kind: TypeRef, out: IndexValues) -> None:
@@ -87,13 +99,19 @@ def _contact_point(param: str, value: Any, kind: TypeRef, out: IndexValues) -> N
 
 def _code(param: str, value: Any, kind: TypeRef, out: IndexValues) -> None:
     # The system of a `code` is implied by its required binding.
-    system = None
-    if kind.value_set and isinstance(value, str):
-        for name, codes in (required_codings(kind.value_set) or {}).items():
-            if value in codes:
-                system = name
-                break
-    _token(param, system, value, out)
+    if type(value) is str and value:
+        system = _systems(kind.value_set).get(value) if kind.value_set else None
+        out.tokens.append(_new(TokenValue, (param, system, value)))
+
+
+@lru_cache(maxsize=512)
+def _systems(value_set: str) -> Mapping[str, str]:
+    """code → the first system of a required value set that has it."""
+    found: dict[str, str] = {}
+    for system, codes in (required_codings(value_set) or {}).items():
+        for code in codes:
+            found.setdefault(code, system)
+    return MappingProxyType(found)
 
 
 def _plain_token(param: str, value: Any, kind: TypeRef, out: IndexValues) -> None:
@@ -110,15 +128,34 @@ def _plain_token(param: str, value: Any, kind: TypeRef, out: IndexValues) -> Non
 def _reference(param: str, value: Any, kind: TypeRef, out: IndexValues) -> None:
     if not isinstance(value, dict):
         return
-    ref = reference_of(value)
-    told = ref.type or (kind.targets[0] if len(kind.targets) == 1 else None)
-    if ref.kind == "relative":
-        out.references.append(ReferenceValue(param, ref.type, ref.id, None))
-    elif ref.kind in ("absolute", "urn"):
-        out.references.append(ReferenceValue(param, told, None, ref.url))
+    text = value.get("reference")
+    if isinstance(text, str):
+        only = kind.targets[0] if len(kind.targets) == 1 else None
+        stated = value.get("type")
+        if not isinstance(stated, str) or len(stated) > _SHORT:
+            stated = None
+        found = (_kept_referred if len(text) <= _SHORT else _referred)(param, text, stated, only)
+        if found is not None:
+            out.references.append(found)
     identifier = value.get("identifier")
     if isinstance(identifier, dict):
         _token(f"{param}:identifier", identifier.get("system"), identifier.get("value"), out)
+
+
+def _referred(param: str, text: str, stated: str | None, only: str | None) -> ReferenceValue | None:
+    """What a Reference points to; `stated` is its type, `only` the one that the element allows."""
+    kind, told, ident, _, url = parse_reference(text)
+    if kind == "relative":
+        return _new(ReferenceValue, (param, told, ident, None))
+    if kind in ("absolute", "urn"):
+        if told is None and stated is not None:
+            told = reference_of({"reference": text, "type": stated}).type
+        return ReferenceValue(param, told or only, None, url)
+    return None
+
+
+# All resources of a record refer to the same patient and to a few encounters.
+_kept_referred = lru_cache(maxsize=16_384)(_referred)
 
 
 def _canonical(param: str, value: Any, kind: TypeRef, out: IndexValues) -> None:
@@ -148,8 +185,8 @@ def _inner_resource(param: str, value: Any, kind: TypeRef, out: IndexValues) -> 
 
 
 def _string(param: str, value: Any, kind: TypeRef, out: IndexValues) -> None:
-    if _text(value):
-        out.strings.append(StringValue(param, value))
+    if type(value) is str and value:
+        out.strings.append(_new(StringValue, (param, value)))
 
 
 def _parts(*names: str) -> Converter:
@@ -158,27 +195,32 @@ def _parts(*names: str) -> Converter:
             return
         for name in names:
             part = value.get(name)
-            if isinstance(part, list):
-                out.strings.extend(StringValue(param, each) for each in part if _text(each))
-            elif _text(part):
-                out.strings.append(StringValue(param, part))  # type: ignore[arg-type]  # a str here
+            if part is None:
+                continue
+            for each in part if type(part) is list else (part,):
+                if type(each) is str and each:
+                    out.strings.append(_new(StringValue, (param, each)))
 
     return convert
 
 
 def _uri(param: str, value: Any, kind: TypeRef, out: IndexValues) -> None:
-    if _text(value):
-        out.uris.append(UriValue(param, value))
+    if type(value) is str and value:
+        out.uris.append(_new(UriValue, (param, value)))
 
 
 # --- date ---------------------------------------------------------------------------------------
 
 
 def _span(value: Any) -> tuple[datetime, datetime] | None:
-    if not isinstance(value, str):
-        return None
+    return _kept_span(value) if isinstance(value, str) and len(value) <= _LONGEST_DATE else None
+
+
+@lru_cache(maxsize=8_192)
+def _kept_span(text: str) -> tuple[datetime, datetime] | None:
+    """What happened at one visit has one date."""
     try:
-        return date_span(value)
+        return date_span(text)
     except ValueError:
         return None
 
@@ -195,12 +237,12 @@ def _period_span(value: Any) -> tuple[datetime, datetime] | None:
 
 def _date(param: str, value: Any, kind: TypeRef, out: IndexValues) -> None:
     if span := _span(value):
-        out.dates.append(RangeValue(param, *span))
+        out.dates.append(_new(RangeValue, (param, *span)))
 
 
 def _period(param: str, value: Any, kind: TypeRef, out: IndexValues) -> None:
     if span := _period_span(value):
-        out.dates.append(RangeValue(param, *span))
+        out.dates.append(_new(RangeValue, (param, *span)))
 
 
 def _timing(param: str, value: Any, kind: TypeRef, out: IndexValues) -> None:
@@ -221,6 +263,8 @@ def _timing(param: str, value: Any, kind: TypeRef, out: IndexValues) -> None:
 
 
 def _float(value: Any) -> float | None:
+    if type(value) is float and math.isfinite(value):
+        return value
     if isinstance(value, bool) or not isinstance(value, int | float | Decimal):
         return None
     try:
@@ -236,34 +280,70 @@ def _number(param: str, value: Any, kind: TypeRef, out: IndexValues) -> None:
         out.numbers.append(NumberValue(param, number, number, "", ""))
 
 
-def _with_units(
-    param: str, low: float, high: float, units: Mapping[str, Any], out: IndexValues
-) -> None:
-    system, code = _text(units.get("system")) or "", _text(units.get("code")) or ""
-    add = out.numbers.append
-    add(NumberValue(param, low, high, "", ""))
+class _Form(NamedTuple):
+    """A unit under which a quantity is found; `ucum` is the code to convert it to base units by."""
+
+    system: str
+    code: str
+    ucum: str = ""
+
+
+def _unit_forms(system: str, code: str, unit: str) -> tuple[_Form, ...]:
+    forms = [_Form("", "")]
     if code:
-        add(NumberValue(param, low, high, "", code))
+        forms.append(_Form("", code))
         scale = ucum.scale(code) if system == ucum.SYSTEM else None
         if scale is not None:
             # in base units: found in every unit that measures the same
-            first = scale.base_number(low)
-            last = first if low == high else scale.base_number(high)
-            add(NumberValue(param, first, last, system, scale.dimension))
+            forms.append(_Form(system, scale.dimension, code))
         elif system:
-            add(NumberValue(param, low, high, system, code))
-    unit = _text(units.get("unit"))
+            forms.append(_Form(system, code))
     if unit and unit != code:
-        add(NumberValue(param, low, high, "", unit))
+        forms.append(_Form("", unit))
+    return tuple(forms)
+
+
+_kept_forms = lru_cache(maxsize=4_096)(_unit_forms)
+
+
+def _in_base(code: str, value: float) -> float:
+    """A number of a UCUM unit in base units."""
+    scale = ucum.scale(code)
+    assert scale is not None
+    return scale.base_number(value)
+
+
+_kept_in_base = lru_cache(maxsize=8_192)(_in_base)
+
+
+def _with_units(
+    param: str, low: float, high: float, units: Mapping[str, Any], out: IndexValues
+) -> None:
+    system, code, unit = units.get("system"), units.get("code"), units.get("unit")
+    system = system if type(system) is str else ""
+    code = code if type(code) is str else ""
+    unit = unit if type(unit) is str else ""
+    short = len(system) + len(code) + len(unit) <= _SHORT
+    add = out.numbers.append
+    for named, as_code, convert in (_kept_forms if short else _unit_forms)(system, code, unit):
+        first, last = low, high
+        if convert:
+            # zeros of either sign are equal, so they would be taken for each other
+            base = _kept_in_base if low and high else _in_base
+            first = base(convert, low)
+            last = first if low == high else base(convert, high)
+        add(_new(NumberValue, (param, first, last, named, as_code)))
 
 
 def _quantity(param: str, value: Any, kind: TypeRef, out: IndexValues) -> None:
     number = _float(value.get("value")) if isinstance(value, dict) else None
     if number is None:
         return
-    comparator = str(value.get("comparator", ""))
-    low = -math.inf if comparator.startswith("<") else number
-    high = math.inf if comparator.startswith(">") else number
+    low = high = number
+    if "comparator" in value:
+        comparator = str(value["comparator"])
+        low = -math.inf if comparator.startswith("<") else number
+        high = math.inf if comparator.startswith(">") else number
     _with_units(param, low, high, value, out)
 
 

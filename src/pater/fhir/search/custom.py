@@ -21,6 +21,7 @@ from pater.fhir.fhirpath.parser import FhirPathError, alternatives, parse
 from pater.fhir.fhirpath.types import is_a
 from pater.fhir.issues import Issue
 from pater.fhir.search.composites import Composite, composite
+from pater.fhir.search.convert import converter
 from pater.fhir.search.parameters import INDEXED, Alternative, Indexed, alternative, indexed
 from pater.fhir.search.parameters import indexed_parameters as r4_parameters
 
@@ -70,8 +71,7 @@ def definition(resource: dict[str, Any]) -> SearchParameter | None:
     url = str(resource.get("url", ""))
     base = tuple(each for each in resource.get("base", ()) if isinstance(each, str))
     code = str(resource.get("code", ""))
-    known = [search_parameters(each).get(code) for each in base if each in TYPE_NUMBER]
-    if any(each is not None and each.url == url for each in known):
+    if _of_r4(resource):
         return None
     components = tuple(
         SearchComponent(str(part.get("definition", "")), str(part.get("expression", "")))
@@ -87,6 +87,15 @@ def definition(resource: dict[str, Any]) -> SearchParameter | None:
     )  # fmt: skip
 
 
+def _of_r4(resource: dict[str, Any]) -> bool:
+    """Whether R4 itself defines the parameter."""
+    code = str(resource.get("code", ""))
+    bases = [each for each in resource.get("base", ()) if isinstance(each, str)]
+    types = ["Patient" if each in ("Resource", "DomainResource") else each for each in bases]
+    known = [search_parameters(each).get(code) for each in types if each in TYPE_NUMBER]
+    return any(each is not None and each.url == resource.get("url") for each in known)
+
+
 def problems(resource: dict[str, Any], custom: Custom = NONE) -> list[Issue]:
     """What keeps a SearchParameter resource from being searched by, each with its place.
 
@@ -94,7 +103,7 @@ def problems(resource: dict[str, Any], custom: Custom = NONE) -> list[Issue]:
     """
     made = definition(resource)
     if made is None:
-        return []
+        return [] if resource.get("status") != "active" or _of_r4(resource) else _useless(resource)
     issues: list[Issue] = []
 
     def refuse(path: str, text: str) -> None:
@@ -126,7 +135,32 @@ def problems(resource: dict[str, Any], custom: Custom = NONE) -> list[Issue]:
         found = {name: compiled(made, name, custom) for name in types}
         if all(isinstance(each, str) for each in found.values()):
             refuse("expression", str(next(iter(found.values()))))
+        elif misfit := _misfit(found.values()):
+            refuse("type", f"a {made.type} parameter has no index for elements of type {misfit}")
     return issues
+
+
+def _useless(resource: dict[str, Any]) -> list[Issue]:
+    """Why an active parameter could never be searched by."""
+    if resource.get("type") == "special":
+        path, text = "type", "this server has no index for parameters of such a type"
+    else:
+        path, text = "expression", "an active parameter has an expression to be indexed by"
+    return [Issue("error", "invalid", f"SearchParameter.{path}", text)]
+
+
+def _misfit(found: Iterable[Parameter | str]) -> str:
+    """The types of the elements when the parameter can index none of them; "" when it can."""
+    kinds: dict[str, None] = {}
+    for each in found:
+        if not isinstance(each, Indexed):
+            continue
+        for one in each.alternatives:
+            kind = one.code.type
+            if kind is None or converter(each.definition.type, kind) is not None:
+                return ""
+            kinds[kind.name] = None
+    return ", ".join(kinds)
 
 
 def _expressions(made: SearchParameter) -> list[tuple[str, str]]:

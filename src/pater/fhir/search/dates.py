@@ -5,13 +5,17 @@ from __future__ import annotations
 import re
 from calendar import monthrange
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 
 _DATE = re.compile(
     r"(\d{4})(?:-(\d\d)(?:-(\d\d)"
     r"(?:T(\d\d):(\d\d)(?::(\d\d)(?:\.(\d{1,12}))?)?(Z|[+-]\d\d:\d\d)?)?)?)?\Z",
     re.ASCII,
 )
-_MICROSECOND = timedelta(microseconds=1)
+# From the first microsecond of each precision to its last.
+_DAY = timedelta(days=1, microseconds=-1)
+_MINUTE = timedelta(minutes=1, microseconds=-1)
+_FRACTION = tuple(timedelta(microseconds=10 ** (6 - digits) - 1) for digits in range(7))
 _FIRST = datetime(1, 1, 1, tzinfo=UTC)
 _LAST = datetime(9999, 12, 31, 23, 59, 59, 999999, tzinfo=UTC)
 
@@ -31,28 +35,24 @@ def date_span(text: str) -> tuple[datetime, datetime]:
         first_month, last_month = (int(month), int(month)) if month else (1, 12)
         low = datetime(int(year), first_month, int(day) if day else 1, tzinfo=UTC)
         if day:
-            return low, low.replace(hour=23, minute=59, second=59, microsecond=999999)
+            return low, low + _DAY
         last_day = monthrange(int(year), last_month)[1]
         return low, datetime(int(year), last_month, last_day, 23, 59, 59, 999999, tzinfo=UTC)
     # A leap second is kept as the last moment of its minute: datetime has no 60th second.
     leap = second == "60"
-    micro = int((fraction or "0")[:6].ljust(6, "0"))
+    width = _MINUTE if second is None else _FRACTION[6 if leap else min(len(fraction or ""), 6)]
+    micro = 999999 if leap else int(fraction[:6].ljust(6, "0")) if fraction else 0
     low = datetime(
         int(year), int(month), int(day), int(hour), int(minute),
-        59 if leap else int(second or 0), 999999 if leap else micro, tzinfo=UTC,
+        59 if leap else int(second or 0), micro, tzinfo=UTC,
     )  # fmt: skip
-    if leap:
-        width = _MICROSECOND
-    elif second is None:
-        width = timedelta(minutes=1)
-    elif fraction is None:
-        width = timedelta(seconds=1)
-    else:
-        width = timedelta(microseconds=10 ** max(0, 6 - len(fraction)))
     offset = _offset(zone)
-    return _shift(low, -offset), _shift(low, width - _MICROSECOND - offset)
+    if offset:
+        return _shift(low, -offset), _shift(low, width - offset)
+    return low, low + width
 
 
+@lru_cache(maxsize=256)
 def _offset(zone: str | None) -> timedelta:
     if zone is None or zone == "Z":
         return timedelta(0)

@@ -1,18 +1,19 @@
 """What a resource offers to search: the index values of all its search parameters.
 
-Compiled once for each type, when the first resource of it comes. A resource costs only the
-parameters whose elements it has.
+Compiled once for each type, when the first resource of it comes: the paths of all parameters as
+one tree, so that a resource is walked once and costs only the elements it has.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from functools import cache
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
 from pater.fhir.definitions import RESOURCE_TYPES, search_parameters
-from pater.fhir.fhirpath.compile import Fn
+from pater.fhir.fhirpath.compile import Code, Fn
 from pater.fhir.fhirpath.types import TypeRef
 from pater.fhir.search.convert import Converter, converter
 from pater.fhir.search.parameters import COMBINED, indexed_parameters
@@ -28,6 +29,7 @@ from pater.fhir.search.values import (
     TokenValue,
     UriValue,
 )
+from pater.fhir.search.walks import Test, Walk
 
 __all__ = [
     "MAIN_DATE",
@@ -42,6 +44,7 @@ __all__ = [
     "UriValue",
     "index_values",
     "normalise",
+    "repeated_values",
 ]
 
 # The date that says when it happened, for types without a parameter `date`, and for those
@@ -78,40 +81,147 @@ MAIN_DATE: Mapping[str, str] = MappingProxyType(_main_dates())
 """resource type → the date parameter that is kept in the date columns; not every type has one."""
 
 
-class _Extractor(NamedTuple):
-    """One alternative of one parameter. `convert` None: the items carry their types."""
+_Step = Callable[[Any, dict[str, Any], IndexValues], None]
+"""What stands under a key, the resource, where to put the values."""
 
+
+class _Leaf(NamedTuple):
+    """Where a path of a parameter ends."""
+
+    convert: Converter
     param: str
-    kind: str
-    fn: Fn
     type: TypeRef
-    convert: Converter | None
+
+
+@dataclass(slots=True)
+class _Node:
+    """What parameters want of an element, and of what stands under its keys."""
+
+    leaves: list[_Leaf] = field(default_factory=list)
+    tested: list[tuple[Test, _Leaf]] = field(default_factory=list)
+    inner: dict[str, _Node] = field(default_factory=dict)
 
 
 class _Table(NamedTuple):
-    by_key: Mapping[str, tuple[_Extractor, ...]]
-    always: tuple[_Extractor, ...]
+    """What to do for each key of a resource, and for every one whatever keys it has."""
+
+    by_key: Mapping[str, _Step]
+    always: _Step | None
 
 
 @cache
 def _table(type_name: str) -> _Table:
-    by_key: dict[str, list[_Extractor]] = {}
-    always: list[_Extractor] = []
+    root = _Node()
+    by_key: dict[str, list[_Step]] = {}
+    always: list[_Step] = []
     for code, parameter in indexed_parameters(type_name).items():
-        kind = parameter.definition.type
         if (type_name, code) in COMBINED:
             continue
+        kind = parameter.definition.type
         for alternative in parameter.alternatives:
-            fn, static = alternative.code
-            convert = None if static is None else converter(kind, static)
-            if static is not None and convert is None:
+            if alternative.walks is not None:
+                for walk in alternative.walks:
+                    _plant(root, walk, code, converter(kind, walk.type))
                 continue
-            extractor = _Extractor(code, kind, fn, static or TypeRef(""), convert)
+            step = _evaluation(code, kind, alternative.code)
             if alternative.keys is None:
-                always.append(extractor)
+                always.append(step)
             for key in alternative.keys or ():
-                by_key.setdefault(key, []).append(extractor)
-    return _Table({key: tuple(each) for key, each in by_key.items()}, tuple(always))
+                by_key.setdefault(key, []).append(step)
+    for key, node in root.inner.items():
+        by_key.setdefault(key, []).insert(0, _step(node))
+    return _Table(
+        {key: _all_of(steps) for key, steps in by_key.items()}, _all_of(always) if always else None
+    )
+
+
+def _all_of(steps: Sequence[_Step]) -> _Step:
+    if len(steps) == 1:
+        return steps[0]
+    kept = tuple(steps)
+
+    def step(value: Any, resource: dict[str, Any], out: IndexValues) -> None:
+        for each in kept:
+            each(value, resource, out)
+
+    return step
+
+
+def _plant(root: _Node, walk: Walk, param: str, convert: Converter | None) -> None:
+    """Adds a path to the tree of all."""
+    if convert is None:
+        return
+    node = root
+    for key in walk.keys:
+        node = node.inner.setdefault(key, _Node())
+    leaf = _Leaf(convert, param, walk.type)
+    if walk.test is None:
+        node.leaves.append(leaf)
+    else:
+        node.tested.append((walk.test, leaf))
+
+
+def _step(node: _Node) -> _Step:
+    """The walk of one node, with what is often absent left out."""
+    if len(node.leaves) == 1 and not node.tested and not node.inner:
+        return _leaf_step(*node.leaves[0])
+    leaves = tuple(node.leaves)
+    tested = tuple((test, *leaf) for test, leaf in node.tested)
+    inner = tuple((key, _step(each)) for key, each in node.inner.items())
+
+    def step(value: Any, resource: dict[str, Any], out: IndexValues) -> None:
+        for item in value if type(value) is list else (value,):
+            if item is None:
+                continue
+            for convert, param, kind in leaves:
+                convert(param, item, kind, out)
+            for test, convert, param, kind in tested:
+                if test(item, resource):
+                    convert(param, item, kind, out)
+            if inner and type(item) is dict:
+                for key, next_step in inner:
+                    if key in item:
+                        next_step(item[key], resource, out)
+
+    return step
+
+
+def _leaf_step(convert: Converter, param: str, kind: TypeRef) -> _Step:
+    def step(value: Any, resource: dict[str, Any], out: IndexValues) -> None:
+        if type(value) is list:
+            for item in value:
+                if item is not None:
+                    convert(param, item, kind, out)
+        elif value is not None:
+            convert(param, value, kind, out)
+
+    return step
+
+
+def _evaluation(param: str, parameter_type: str, code: Code) -> _Step:
+    """For what is more than a path: the expression as a whole."""
+    fn, kind = code
+    if kind is not None:
+        convert = converter(parameter_type, kind)
+        if convert is None:
+            return lambda value, resource, out: None
+        return _typed_evaluation(param, fn, kind, convert)
+
+    def step(value: Any, resource: dict[str, Any], out: IndexValues) -> None:
+        for found, item in fn([resource], resource):
+            suited = converter(parameter_type, found)
+            if suited is not None:
+                suited(param, item, found, out)
+
+    return step
+
+
+def _typed_evaluation(param: str, fn: Fn, kind: TypeRef, convert: Converter) -> _Step:
+    def step(value: Any, resource: dict[str, Any], out: IndexValues) -> None:
+        for item in fn([resource], resource):
+            convert(param, item, kind, out)
+
+    return step
 
 
 def index_values(type: str, resource: dict[str, Any]) -> IndexValues:
@@ -122,27 +232,21 @@ def index_values(type: str, resource: dict[str, Any]) -> IndexValues:
     `COMBINED` names stands under its parts. Raises
     KeyError when `type` is no R4 resource type.
     """
-    table = _table(type)
-    out = IndexValues()
-    for extractor in table.always:
-        _extract(extractor, resource, out)
-    for key in resource:
-        for extractor in table.by_key.get(key, ()):
-            _extract(extractor, resource, out)
+    out = repeated_values(type, resource)
     _unrepeat(out)
     return out
 
 
-def _extract(extractor: _Extractor, resource: dict[str, Any], out: IndexValues) -> None:
-    param, kind, fn, static, convert = extractor
-    if convert is not None:
-        for value in fn([resource], resource):
-            convert(param, value, static, out)
-        return
-    for found, value in fn([resource], resource):
-        suited = converter(kind, found)
-        if suited is not None:
-            suited(param, value, found, out)
+def repeated_values(type: str, resource: dict[str, Any]) -> IndexValues:
+    """As `index_values`, but a value may stand there twice: for who makes sets of them anyway."""
+    by_key, always = _table(type)
+    out = IndexValues([], [], [], [], [], [])
+    if always is not None:
+        always(None, resource, out)
+    for key, value in resource.items():
+        if key in by_key:
+            by_key[key](value, resource, out)
+    return out
 
 
 def _unrepeat(out: IndexValues) -> None:

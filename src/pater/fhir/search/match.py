@@ -6,16 +6,19 @@ from collections.abc import Container, Iterable, Iterator
 from datetime import datetime
 from typing import Any
 
+from pater.fhir.references import parse_reference
 from pater.fhir.search.composites import Composite, composites, elements
 from pater.fhir.search.dates import date_span
 from pater.fhir.search.extract import raw_values, values_of
 from pater.fhir.search.parameters import Indexed, asked_as, indexed_parameters
+from pater.fhir.search.places import metres_between, position_of
 from pater.fhir.search.request import (
     And,
     CompositeTerm,
     Condition,
     DateTerm,
     MissingTerm,
+    NearTerm,
     Node,
     Not,
     NumberTerm,
@@ -71,7 +74,7 @@ def meets(node: Node, resource: dict[str, Any], index: IndexValues) -> bool | No
 def _present(condition: Condition, resource: dict[str, Any], index: IndexValues) -> bool:
     params = _params(condition, resource)
     match condition.kind:
-        case "token":
+        case "token" | "near":
             return any(value.param in params for value in index.tokens)
         case "reference":
             return any(value.param in params for value in index.references)
@@ -120,6 +123,7 @@ def _met(condition: Condition, resource: dict[str, Any], index: IndexValues) -> 
             references = [value for value in index.references if value.param in params]
             return any(
                 reference_matches(term, value)
+                and (term.version is None or _states(term, condition, resource))
                 for term in terms
                 if isinstance(term, ReferenceTerm)
                 for value in references
@@ -149,6 +153,12 @@ def _met(condition: Condition, resource: dict[str, Any], index: IndexValues) -> 
                 isinstance(term, UriTerm) and uri_matches(term, condition.modifier, uri)
                 for term in terms
                 for uri in uris
+            )
+        case "near":
+            at = position_of(resource)
+            near = [term for term in terms if isinstance(term, NearTerm)]
+            return at is not None and any(
+                metres_between(at, (t.latitude, t.longitude)) <= t.metres for t in near
             )
         case "id":
             ident = resource.get("id")
@@ -194,6 +204,19 @@ def _texts(condition: Condition, resource: dict[str, Any]) -> Iterator[str]:
         parameter = condition.source if condition.source is not None else known[param]
         for value in raw_values(parameter, resource):
             yield from _shown(value)
+
+
+def _states(term: ReferenceTerm, condition: Condition, resource: dict[str, Any]) -> bool:
+    """Whether a reference names the version that is asked for."""
+    known = indexed_parameters(str(resource.get("resourceType")))
+    for param in _params(condition, resource):
+        parameter = condition.source if condition.source is not None else known[param]
+        for value in raw_values(parameter, resource):
+            text = value.get("reference") if isinstance(value, dict) else value
+            ref = parse_reference(text) if isinstance(text, str) else None
+            if ref and ref.id == term.id and ref.type in term.types and ref.version == term.version:
+                return True
+    return False
 
 
 def _shown(value: Any) -> Iterator[str]:

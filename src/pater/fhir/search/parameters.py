@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from functools import cache
 from types import MappingProxyType
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from pater.fhir.definitions import RESOURCE_TYPES, SearchParameter, search_parameters
 from pater.fhir.fhirpath.compile import Code, Context, compile_node, names_type
@@ -21,6 +21,8 @@ from pater.fhir.fhirpath.parser import (
     parse,
 )
 from pater.fhir.fhirpath.types import TypeRef, children, is_a
+from pater.fhir.search.places import NEAR, position_cells
+from pater.fhir.search.walks import Walk, walks
 
 INDEXED = frozenset(("token", "reference", "string", "date", "number", "quantity", "uri"))
 """The types of parameters that have index values (composite and special have none)."""
@@ -46,11 +48,13 @@ class Alternative(NamedTuple):
 
     `keys` are the JSON keys it starts from: without any of them it yields nothing (None = it has
     to be evaluated always). `targets`: the resource types a reference it yields may point to.
+    `walks`: the plain paths it comes to, None when it is more than that.
     """
 
     code: Code
     keys: tuple[str, ...] | None
     targets: tuple[str, ...]
+    walks: tuple[Walk, ...] | None = None
 
 
 class Indexed(NamedTuple):
@@ -79,7 +83,16 @@ def indexed_parameters(type_name: str) -> Mapping[str, Indexed]:
             )
             if compiled:
                 found[code] = indexed(definition, compiled)
+    if type_name == "Location":
+        # special to R4; its cells are looked for like codes
+        near = search_parameters(type_name)[NEAR]._replace(type="token")
+        cells = Alternative(Code(_position_cells, TypeRef("string")), ("position",), ())
+        found[NEAR] = indexed(near, (cells,))
     return MappingProxyType(found)
+
+
+def _position_cells(items: list[Any], root: Any) -> list[Any]:
+    return [cell for item in items for cell in position_cells(item)]
 
 
 def indexed(definition: SearchParameter, compiled: tuple[Alternative, ...]) -> Indexed:
@@ -103,7 +116,8 @@ def alternative(node: Node, type_name: str, definition: SearchParameter) -> Alte
     keys: tuple[str, ...] | None = None
     if path and not isinstance(node, Binary):
         keys = tuple(edge.key for edge in children(type_name).get(path[0], ()))
-    return Alternative(code, keys, _targets(node, code, definition))
+    plain = walks(node, type_name, code.type)
+    return Alternative(code, keys, _targets(node, code, definition), plain)
 
 
 def _path(node: Node) -> list[str]:

@@ -9,10 +9,11 @@ from typing import Any, Literal, cast
 from pater.fhir.definitions import TYPE_NUMBER
 from pater.fhir.fhirpath.types import children
 from pater.fhir.issues import Issue
-from pater.fhir.search.conditions import ConditionReader, RefusalError
+from pater.fhir.search.conditions import ConditionReader, RefusalError, functional_list
 from pater.fhir.search.custom import NONE, Custom
 from pater.fhir.search.filters import parse_filter
 from pater.fhir.search.parameters import Indexed, indexed_parameters
+from pater.fhir.search.places import NEAR
 from pater.fhir.search.request import (
     And,
     Condition,
@@ -28,9 +29,11 @@ CURSOR = "_cursor"
 """The parameter that carries the opaque place of a next page."""
 _MAX_CONDITIONS = 60
 _MAX_INCLUDES = 30
+_MAX_SORT = 20
 _DROPPED = frozenset(("_format", "_pretty"))
-_ONCE = frozenset(("_sort", "_count", "_total", "_summary", "_elements", CURSOR))
-_CONTAINED = frozenset(("_contained", "_containedType"))
+_ONCE = frozenset(
+    ("_sort", "_count", "_total", "_summary", "_elements", "_contained", "_containedType", CURSOR)
+)
 _INCLUDES = frozenset(("_include", "_include:iterate", "_revinclude", "_revinclude:iterate"))
 _SUMMARIES = ("true", "text", "data", "count", "false")
 _TOTALS = ("none", "estimate", "accurate")
@@ -66,10 +69,12 @@ def parse_search(
             reader.read(name, value)
         except (RefusalError, BadValueError) as problem:
             code = problem.code if isinstance(problem, RefusalError) else "value"
-            if lenient and code == "not-supported":
+            if lenient and (code == "not-supported" or not value):
                 ignored.append((name, f"Parameter {_shown(name)} was left out: {problem}."))
                 continue
-            issues.append(Issue("error", code, "", f"Parameter {_shown(name)}: {problem}."))
+            path = f"http.{_shown(name)}"  # R4 OperationOutcome.issue.location
+            issues.append(Issue("error", code, path, f"Parameter {_shown(name)}: {problem}."))
+    issues += reader.conflicts()
     if issues:
         raise SearchError(issues)
     return reader.request(tuple(ignored))
@@ -107,6 +112,26 @@ class _Reader:
             **self._said,
         )
 
+    def conflicts(self) -> list[Issue]:
+        """What does not go together (R4 3.1.1.5.8, `_summary`), or not here."""
+        issues: list[Issue] = []
+        if self._includes and self._said.get("summary") == "text":
+            text = "_include and _revinclude do not go with _summary=text"
+            issues.append(Issue("error", "invalid", "http._summary", text))
+        if self._said.get("contained", "false") != "false" and (
+            self._includes
+            or self._filters
+            or self._said.keys() & {"sort", "elements"}
+            or self._said.get("summary", "count") not in ("count", "false")
+            or any(c.kind in ("chain", "has", "words", "lastUpdated") for c in self._conditions)
+        ):
+            text = (
+                "contained resources are found by parameters of their own alone: no _sort,"
+                " _include, _filter, chains, words, _lastUpdated, _summary, _elements"
+            )
+            issues.append(Issue("error", "not-supported", "http._contained", text))
+        return issues
+
     def read(self, name: str, value: str) -> None:
         if name in _DROPPED:
             return
@@ -121,6 +146,8 @@ class _Reader:
             if len(self._includes) >= _MAX_INCLUDES:
                 raise RefusalError(f"more than {_MAX_INCLUDES} inclusions", "too-costly")
             self._includes.append(_include(self._type, name, value, self._custom))
+        elif name.partition(":")[0] in ("_include", "_revinclude"):
+            raise RefusalError("the modifier of an inclusion is :iterate", "not-supported")
         elif name == "_filter":
             tree = parse_filter(value, self._type, self._reader)
             # what must hold anyway is a condition like any other, and planned as such
@@ -131,13 +158,15 @@ class _Reader:
                 raise RefusalError("this is not supported here", "not-supported")
             if len(self._conditions) > _MAX_CONDITIONS:
                 raise RefusalError(f"more than {_MAX_CONDITIONS} conditions", "too-costly")
-        elif name in _CONTAINED:
-            if (name, value) not in (("_contained", "false"), ("_containedType", "container")):
-                raise RefusalError(
-                    "contained resources are not searched by themselves", "not-supported"
-                )
         elif name == "_query":
-            raise RefusalError("there are no named queries", "not-supported")
+            raise RefusalError(
+                "there are no named queries (the CapabilityStatement lists none)", "not-supported"
+            )
+        elif name == "_list" and value.startswith("$"):
+            if not self._whole:
+                raise RefusalError("this is not supported here", "not-supported")
+            for part, wanted in functional_list(self._type, value):
+                self._conditions.append(self._reader.read(self._type, part, wanted))
         else:
             if len(self._conditions) >= _MAX_CONDITIONS:
                 raise RefusalError(f"more than {_MAX_CONDITIONS} conditions", "too-costly")
@@ -145,9 +174,10 @@ class _Reader:
 
     def _result(self, name: str, value: str) -> None:
         if name == "_sort":
-            self._said["sort"] = tuple(
-                _sort(self._type, key, self._reader) for key in value.split(",")
-            )
+            keys = value.split(",")
+            if len(keys) > _MAX_SORT:
+                raise RefusalError(f"more than {_MAX_SORT} parameters", "too-costly")
+            self._said["sort"] = tuple(_sort(self._type, key, self._reader) for key in keys)
         elif name == "_count":
             if not _COUNT.match(value):
                 raise RefusalError("expected a whole number from 0 up", "value")
@@ -160,6 +190,13 @@ class _Reader:
             self._said["summary"] = _one_of(value, _SUMMARIES)
         elif name == "_elements":
             self._said["elements"] = _elements(self._type, value)
+        elif name == "_contained":
+            self._said["contained"] = _one_of(value, ("false", "true", "both"))
+            if value != "false" and not self._whole:
+                raise RefusalError("this is not supported here", "not-supported")
+        elif name == "_containedType":
+            found = _one_of(value, ("container", "contained"))
+            self._said["contained_alone"] = found == "contained"
         else:
             self._said["cursor"] = value
 
@@ -171,27 +208,43 @@ def _one_of(value: str, known: tuple[str, ...]) -> str:
 
 
 def _elements(type_name: str, value: str) -> tuple[str, ...]:
-    """The elements of the type; `Type.element` of another type is for what is included."""
+    """The elements of the type; `Type.element` of another type is for what is included.
+
+    R4 knows those at the top: of a path (`name.family`) the whole element is given.
+    """
     names = []
     for each in value.split(","):
         head, dot, tail = each.strip().partition(".")
         if dot and head in TYPE_NUMBER and head != type_name:
-            if tail not in children(head):
-                raise RefusalError(f"{head} has no such element", "value")
-            names.append(f"{head}.{tail}")
+            _check_element(head, tail)
+            names.append(f"{head}.{tail.partition('.')[0]}")
             continue
         name = tail if dot and head == type_name else each.strip()
-        if name not in children(type_name):
-            raise RefusalError(f"{type_name} has no such element", "value")
-        names.append(name)
+        _check_element(type_name, name)
+        names.append(name.partition(".")[0])
     return tuple(dict.fromkeys(names))
+
+
+def _check_element(type_name: str, path: str) -> None:
+    kinds = {type_name}
+    for step in path.split("."):
+        edges = [edge for kind in kinds for edge in children(kind).get(step, ())]
+        if not edges:
+            raise RefusalError(f"{type_name} has no such element", "value")
+        kinds = {edge.type.name for edge in edges}
 
 
 def _sort(type_name: str, key: str, reader: ConditionReader) -> Sort:
     code, descending = key.removeprefix("-"), key.startswith("-")
     if code in ("_id", "_lastUpdated") or code in indexed_parameters(type_name):
         return Sort(code, descending)
-    unknown = RefusalError("expected search parameters to sort by, '-' to turn one", "value")
+    unknown = RefusalError(
+        f"{_shown(code)} is none of the parameters of {type_name} to sort by ('-' turns one):"
+        f" {', '.join(_sortable(type_name))}",
+        "value",
+    )
+    if not code or code == NEAR:
+        raise unknown
     try:
         found, source = reader.parameter(type_name, code)
     except RefusalError as problem:
@@ -199,6 +252,10 @@ def _sort(type_name: str, key: str, reader: ConditionReader) -> Sort:
     if not isinstance(found, Indexed):
         raise unknown
     return Sort(code, descending, source=source)
+
+
+def _sortable(type_name: str) -> list[str]:
+    return ["_id", "_lastUpdated", *sorted({*indexed_parameters(type_name)} - {NEAR})]
 
 
 def _include(type_name: str, name: str, value: str, custom: Custom) -> Include:

@@ -24,6 +24,7 @@ Kind = Literal[
     "lastUpdated",
     "composite",
     "words",
+    "near",
 ]
 
 
@@ -67,11 +68,13 @@ class ReferenceTerm:
     """A resource here (`id`, of one of `types`), or anything else by its `url`.
 
     `types` holds the type the caller named, or without one all that the parameter can refer to.
+    With a `version` only references to that very version count.
     """
 
     types: tuple[str, ...]
     id: str | None
     url: str | None
+    version: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,6 +129,15 @@ class CompositeTerm:
 
 
 @dataclass(frozen=True, slots=True)
+class NearTerm:
+    """Within a distance of a point (degrees of WGS84)."""
+
+    latitude: float
+    longitude: float
+    metres: float
+
+
+@dataclass(frozen=True, slots=True)
 class MissingTerm:
     """The value of `:missing`: True asks for resources without the parameter."""
 
@@ -134,7 +146,7 @@ class MissingTerm:
 
 Value = (
     TokenTerm | StringTerm | DateTerm | ReferenceTerm | NumberTerm | UriTerm | MissingTerm
-    | WordsTerm | CompositeTerm
+    | WordsTerm | CompositeTerm | NearTerm
 )  # fmt: skip
 
 
@@ -146,7 +158,8 @@ class Condition:
     kind 'chain': `param` is a reference of the searched type, `chain` the alternatives of what
     the target must be and meet. kind 'has': `chain` names the resources (type, condition) that
     must refer to the searched one by their reference parameter `param`. kind 'words' (WordsTerm)
-    looks at all text of a resource (`_content`) or its narrative (`_text`).
+    looks at all text of a resource (`_content`) or its narrative (`_text`). kind 'near' (NearTerm)
+    looks at the position of a Location.
     modifier: None, 'missing' (MissingTerm), 'exact', 'contains', 'not', 'identifier' (kind stays
     'reference', the values are TokenTerm), 'of-type' (TokenTerm with code = `code|value`), 'text'
     (StringTerm: how the codes or references are displayed), 'in', 'not-in', 'above', 'below'
@@ -222,13 +235,14 @@ class Include:
     source: Any = field(default=None, compare=False, repr=False)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, weakref_slot=True)
 class SearchRequest:
     """A whole search of one type; all `conditions` and the `filter` must hold (AND).
 
-    `ignored` are the parameters that a lenient search left out, as (name, why). `words`: some
-    condition looks at the words of resources; `coded`: some has to be looked up in the terminology
-    before the store is asked (`:in`, `:below` …).
+    `contained`: whether resources within others are found ('true': these alone), shown as their
+    containers or `contained_alone`. `ignored` are the parameters that a lenient search left out,
+    as (name, why). `words`: some condition looks at the words of resources; `coded`: some has to
+    be looked up before the store is asked (`:in`, `:below` …).
     """
 
     type: str
@@ -241,6 +255,8 @@ class SearchRequest:
     elements: tuple[str, ...] = ()
     cursor: str | None = None
     filter: Node | None = None
+    contained: Literal["false", "true", "both"] = "false"
+    contained_alone: bool = False
     ignored: tuple[tuple[str, str], ...] = field(default=(), compare=False, repr=False)
     words: bool = field(default=False, compare=False, repr=False)
     coded: bool = field(default=False, compare=False, repr=False)

@@ -13,8 +13,10 @@ from typing import cast
 from pater.fhir import ucum
 from pater.fhir.references import parse_reference
 from pater.fhir.search.dates import date_span
+from pater.fhir.search.places import DEFAULT_METRES
 from pater.fhir.search.request import (
     DateTerm,
+    NearTerm,
     NumberTerm,
     Prefix,
     ReferenceTerm,
@@ -32,6 +34,7 @@ _MAX_TARGETS = 30
 _PREFIX = re.compile(r"(eq|ne|gt|ge|lt|le|sa|eb|ap)(?=[0-9+\-.])")
 _OTHER_PREFIX = re.compile(r"[a-z]{2}(?=[0-9+\-.])")
 _NUMBER = re.compile(r"[+-]?[0-9]{1,40}(\.[0-9]{1,40})?([eE][+-]?[0-9]{1,3})?\Z")
+_PLAIN_NUMBER = re.compile(r"[+-]?[0-9]{1,12}(\.[0-9]{1,20})?\Z")
 _BLANK_OFFSET = re.compile(r" (?=[0-9]{2}:[0-9]{2}\Z)")
 _ID = re.compile(r"[A-Za-z0-9\-.]{1,64}\Z")
 _APART = re.compile(r"((?:[^\\,]++|\\.|\\\Z)*+)(?:,|\Z)", re.DOTALL)
@@ -39,6 +42,8 @@ _FIELD = re.compile(r"((?:[^\\|]++|\\.|\\\Z)*+)(?:\||\Z)", re.DOTALL)
 _COMPONENT = re.compile(r"((?:[^\\$]++|\\.|\\\Z)*+)(?:\$|\Z)", re.DOTALL)
 _ESCAPED = re.compile(r"\\([\\,|$])")
 _DAY = timedelta(days=1)
+SPECIAL_VALUES = "http://terminology.hl7.org/CodeSystem/special-values"
+"""The system of `true` and `false`, which no resource states."""
 
 
 class BadValueError(ValueError):
@@ -76,6 +81,31 @@ def token_term(text: str) -> TokenTerm:
     if len(fields) != 2 or not any(fields):
         raise BadValueError("expected code, system|code, |code or system|")
     return TokenTerm(fields[0], fields[1] or None)
+
+
+def boolean_term(text: str) -> TokenTerm:
+    """A truth value: its implied system (R4 search, "token") says nothing more than the code."""
+    term = token_term(text)
+    if term.system == SPECIAL_VALUES and term.code:
+        return TokenTerm(None, term.code)
+    return term
+
+
+def near_term(text: str) -> NearTerm:
+    """`latitude|longitude|distance|units`; without a distance DEFAULT_METRES, without units km."""
+    fields = [unescape(each).strip() for each in _split(_FIELD, text)]
+    numbers = fields[:3] if len(fields) > 2 and fields[2] else fields[:2]
+    if not 2 <= len(fields) <= 4 or not all(map(_PLAIN_NUMBER.match, numbers)):
+        raise BadValueError("expected latitude|longitude|distance|units")
+    latitude, longitude, *distance = map(float, numbers)
+    if abs(latitude) > 90 or abs(longitude) > 180:
+        raise BadValueError("expected a latitude from -90 to 90, a longitude from -180 to 180")
+    if not distance:
+        return NearTerm(latitude, longitude, DEFAULT_METRES)
+    scale = ucum.scale(fields[3] if len(fields) == 4 and fields[3] else "km")
+    if scale is None or scale.dimension != "m" or distance[0] < 0:
+        raise BadValueError("expected a distance in a UCUM unit of length: km, m, [mi_i]")
+    return NearTerm(latitude, longitude, scale.base_number(distance[0]))
 
 
 def of_type_term(text: str) -> TokenTerm:
@@ -216,11 +246,9 @@ def reference_term(
         plain = plain[len(base_url.rstrip("/")) + 1 :]
     ref = parse_reference(plain)
     if ref.kind == "relative" and ref.type is not None:
-        if ref.version is not None:
-            raise BadValueError("expected a reference without a version")
         if ref.type not in targets or modifier not in (None, ref.type):
             raise BadValueError(f"this parameter does not refer to {ref.type}")
-        return ReferenceTerm((ref.type,), ref.id, None)
+        return ReferenceTerm((ref.type,), ref.id, None, ref.version)
     if ref.kind in ("absolute", "urn"):
         if any(c.isspace() for c in plain):
             raise BadValueError("expected a URL without blanks")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import Any
 
 from pater.fhir.definitions import TYPE_NUMBER, required_codings
@@ -43,6 +44,22 @@ def reference_check(base: Check, targets: tuple[str, ...]) -> Check:
 
     return check
 
+
+def may_point(text: str, allowed: frozenset[str]) -> bool:
+    """Whether a text is a reference that may stand for one of the types (empty = any)."""
+    return _may_point(text, allowed) if len(text) <= _SHORT else _points(text, allowed)
+
+
+def _points(text: str, allowed: frozenset[str]) -> bool:
+    ref = parse_reference(text)
+    if ref.type is None:
+        return ref.kind != "logical"
+    return not allowed or ref.type in allowed
+
+
+_SHORT = 200  # characters; longer ones are not remembered
+# The references of one record are the same again and again.
+_may_point = lru_cache(maxsize=8_192)(_points)
 
 _NOT_A_REFERENCE = (
     "The text is not a reference; expected Type/id, an absolute address, urn:uuid:…, urn:oid:…"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from difflib import get_close_matches
 from functools import cache
 from typing import Any, NamedTuple
@@ -27,7 +27,7 @@ class Shape(NamedTuple):
 
     `fields`: name → check; `required`: names of mandatory elements; `required_choices`: mandatory
     choices (`value[x]`); `choice_of`: name → its choice; `siblings`: `_name` → whether the
-    primitive `name` repeats.
+    primitive `name` repeats; `each`: name of what repeats → the check of one of its values.
     """
 
     fields: Mapping[str, Check]
@@ -35,12 +35,13 @@ class Shape(NamedTuple):
     required_choices: frozenset[str]
     choice_of: Mapping[str, str]
     siblings: Mapping[str, bool]
+    each: Mapping[str, Check]
 
 
 @cache
 def resource_check(name: str) -> Check:
     """The check of one resource type (a key of TYPE_NUMBER), contained resources included."""
-    return _object_check(lambda: _shape(name, name, is_resource=True), name)
+    return _object_check(name)
 
 
 def any_resource(value: Any) -> Findings:
@@ -75,13 +76,13 @@ def type_check(name: str) -> Check:
         return primitive_check(name)
     if type_kind(name) == "resource":
         return resource_check(name)
-    return _object_check(lambda: _shape(name, name, is_resource=False), name)
+    return _object_check(name)
 
 
 @cache
-def _part_check(type_name: str, path: str) -> Check:
+def _part_check(path: str) -> Check:
     """The check of an inner element (`Patient.contact`) of a type."""
-    return _object_check(lambda: _shape(type_name, path, is_resource=False), path)
+    return _object_check(path)
 
 
 @cache
@@ -93,13 +94,17 @@ def _children(type_name: str) -> Mapping[str, tuple[Element, ...]]:
     return {path: tuple(elements) for path, elements in out.items()}
 
 
-def _shape(type_name: str, path: str, *, is_resource: bool) -> Shape:
+@cache
+def shape_of(path: str) -> Shape:
+    """The shape of a resource, a data type, or an inner element (`Patient.contact`) of one."""
+    type_name = path.partition(".")[0]
     fields: dict[str, Check] = {}
+    each_of: dict[str, Check] = {}
     choice_of: dict[str, str] = {}
     siblings: dict[str, bool] = {}
     required: set[str] = set()
     required_choices: set[str] = set()
-    if is_resource:
+    if type_kind(path) == "resource":
         fields["resourceType"] = primitive_check("string")
     for element in _children(type_name)[path]:
         name = element.path.rpartition(".")[2]
@@ -122,15 +127,19 @@ def _shape(type_name: str, path: str, *, is_resource: bool) -> Shape:
             if has_sibling:
                 siblings["_" + each] = repeats
             fields[each] = _many(check, one_null=has_sibling) if repeats else check
-    return Shape(fields, frozenset(required), frozenset(required_choices), choice_of, siblings)
+            if repeats:
+                each_of[each] = check
+    return Shape(
+        fields, frozenset(required), frozenset(required_choices), choice_of, siblings, each_of
+    )
 
 
 def _element_check(type_name: str, element: Element, kind: str) -> Check:
     """The check of one value of an element of the type `kind` ("" = by content reference)."""
     if element.content:
-        return _part_check(type_name, element.content)
+        return _part_check(element.content)
     if element.path in _children(type_name):
-        return _part_check(type_name, element.path)
+        return _part_check(element.path)
     if kind == "Resource" and element.path.endswith(".contained"):
         return _contained
     if kind == "Reference":
@@ -176,7 +185,7 @@ def _many(check: Check, *, one_null: bool) -> Check:
     return check_all
 
 
-def _object_check(build: Callable[[], Shape], label: str) -> Check:
+def _object_check(label: str) -> Check:
     """The check of an object. The shape is built at first use: types contain each other."""
     shape: Shape | None = None
 
@@ -185,7 +194,7 @@ def _object_check(build: Callable[[], Shape], label: str) -> Check:
         if type(value) is not dict:
             return wrong_type(value, "an object")
         if shape is None:
-            shape = build()
+            shape = shape_of(label)
         fields, choice_of = shape.fields, shape.choice_of
         out: Findings = None
         usual = bool(value) and shape.required <= value.keys()

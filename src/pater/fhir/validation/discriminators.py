@@ -30,7 +30,6 @@ if TYPE_CHECKING:
 
 ItemCheck = Callable[[Run, Item, Frame], Findings]
 Compile = Callable[[Stack, str, "Profiles"], ItemCheck | None]
-Match = Callable[[Run, "Member"], bool]
 Place = tuple[Item, Frame]
 Test = Callable[[Run, list[Place]], bool]
 
@@ -73,6 +72,11 @@ def steps(path: str) -> tuple[Step, ...] | None:
     return tuple(out)
 
 
+Seen = dict[tuple[Step, ...], list[Place]]
+"""What was found at the paths of one member: its slices mostly ask along the same ones."""
+Match = Callable[[Run, "Member", Seen], bool]
+
+
 class Defined(NamedTuple):
     """What is known of the element at the end of a path: its stack, and the profiles of its type
     that make it one of several alternatives."""
@@ -104,13 +108,18 @@ def matcher(
         return short
     if not tests:
         whole = compile(stack, "", profiles)
-        return lambda run, member: (
+        return lambda run, member, seen: (
             whole is None or not failed(whole(run, member.item, member.frame))
         )
 
-    def match(run: Run, member: Member) -> bool:
-        start: list[Place] = [(member.item, member.frame)]
-        return all(test(run, follow(run, start, path)) for path, test in tests)
+    def match(run: Run, member: Member, seen: Seen) -> bool:
+        for path, test in tests:
+            places = seen.get(path)
+            if places is None:
+                places = seen[path] = follow(run, [(member.item, member.frame)], path)
+            if not test(run, places):
+                return False
+        return True
 
     return match
 
@@ -128,7 +137,7 @@ def _by_key(
         return None
     key, wanted = path[0].name, texts[0]
 
-    def match(run: Run, member: Member) -> bool:
+    def match(run: Run, member: Member, seen: Seen) -> bool:
         value = member.item[1]
         return type(value) is dict and value.get(key) == wanted
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from functools import lru_cache
 from typing import TYPE_CHECKING, NamedTuple
 
 from pater.fhir.fhirpath import EvaluationError, Expression, FhirPathError, compile_expression
@@ -46,6 +47,16 @@ class Member(NamedTuple):
 
 _EXTENSION = Field("extension", "_extension", TypeRef("Extension"), False)
 _ID = Field("id", "_id", TypeRef("string"), False)
+
+
+@lru_cache(maxsize=16_384)
+def _keys(kind: str, name: str) -> frozenset[str]:
+    """The JSON keys under which `members` looks for the children of that name."""
+    found = fields(kind).get(name)
+    if found is None:
+        one = fields_by_key(kind).get(name)
+        found = () if one is None else (one,)
+    return frozenset(key for field in found for key in (field.key, field.hidden))
 
 
 def members(run: Run, item: Item, name: str, frame: Frame) -> list[Member]:
@@ -124,8 +135,8 @@ class _Plan:
     """What is asked of the children of one name."""
 
     __slots__ = (
-        "check", "highest", "id", "lowest", "name", "profiles", "ready", "slices", "stack",
-        "supported", "url",
+        "check", "highest", "id", "lowest", "may_be_absent", "name", "profiles", "ready",
+        "slices", "stack", "supported", "url",
     )  # fmt: skip
 
     def __init__(self, stack: Stack, url: str, profiles: Profiles) -> None:
@@ -137,12 +148,14 @@ class _Plan:
         self.check: ItemCheck | None = None
         self.slices: slicing.Slices | None = None
         self.ready = False
+        self.may_be_absent = False
 
     def prepare(self) -> None:
         """Compiles the parts; late, because definitions go round in circles."""
         self.check = element_check(self.stack, self.url, self.profiles)
         if self.stack[0].slices or "slicing" in self.stack[0].row:
             self.slices = slicing.compile_slices(self.stack, self.url, self.profiles, element_check)
+        self.may_be_absent = self.lowest == 0 and (self.slices is None or self.slices.may_be_absent)
         self.ready = True
 
     def run(self, run: Run, found: list[Member], label: str) -> Findings:
@@ -188,9 +201,14 @@ def _children_check(stack: Stack, url: str, profiles: Profiles) -> ItemCheck:
 
     def check(run: Run, item: Item, frame: Frame) -> Findings:
         out: list[Finding] = []
+        kind, value, _ = item
+        # Most of what a profile speaks of is not there; only who asks for it is told of that.
+        skips = type(value) is dict and not run.settings.must_support
         for plan in plans:
             if not plan.ready:
                 plan.prepare()
+            if skips and plan.may_be_absent and _keys(kind.name, plan.name).isdisjoint(value):
+                continue
             found = plan.run(run, members(run, item, plan.name, frame), label)
             if found:
                 out += found

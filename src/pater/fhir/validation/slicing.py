@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from pater.fhir.fhirpath.items import Item
-from pater.fhir.validation.discriminators import Match, matcher
+from pater.fhir.validation.discriminators import Match, Seen, matcher
 from pater.fhir.validation.layers import Json, Stack, first, slice_stack
 from pater.fhir.validation.run import Frame, Run
 from pater.fhir.validation.types import LIMIT, Finding, Findings
@@ -51,6 +51,14 @@ class Slices:
         self._at_end = states_rules and rules == "openAtEnd"
         self._ordered = slicing.get("ordered") is True
         self._label, self._url = label, url
+
+    @property
+    def may_be_absent(self) -> bool:
+        """Whether nothing is wrong where there are no values at all."""
+        return all(
+            not each.own or (each.lowest == 0 and (each.below is None or each.below.may_be_absent))
+            for each in self._slices
+        )
 
     def run(self, run: Run, found: list[Member]) -> Findings:
         """The findings, seen from the holder of the members."""
@@ -99,8 +107,9 @@ class Slices:
         return out or None
 
     def _place(self, run: Run, member: Member) -> int | None:
+        seen: Seen = {}
         for place, each in enumerate(self._slices):
-            if each.match(run, member):
+            if each.match(run, member, seen):
                 return place
         return None
 

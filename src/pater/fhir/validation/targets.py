@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Sequence
+from functools import cache
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from pater.fhir.definitions import type_kind
 from pater.fhir.fhirpath.items import Item
 from pater.fhir.fhirpath.types import is_a, resource_type
 from pater.fhir.references import parse_reference
 from pater.fhir.validation.layers import Json, profiles_of
-from pater.fhir.validation.run import Frame, Run, failed
+from pater.fhir.validation.run import Frame, Resolved, Run, failed
 from pater.fhir.validation.types import Finding, Findings
 
 if TYPE_CHECKING:
@@ -42,21 +43,30 @@ def type_check(rows: list[Json], label: str, profiles: Profiles) -> ItemCheck:
         for key in ("profile", "targetProfile", "aggregation", "versioning")
     )
 
+    @cache
+    def fitting(name: str) -> _Fitting | None:
+        """What the rows that fit a type ask of it; None when none fits."""
+        found = [row for row, code in zip(rows, codes, strict=True) if _is(name, code)]
+        if not found:
+            return None
+        free = any(not row.get("profile") for row in found)
+        wanted = () if free else tuple(url for row in found for url in profiles_of(row))
+        return _Fitting(wanted, _Reference(found, label) if name == "Reference" else None)
+
     def check(run: Run, item: Item, frame: Frame) -> Findings:
         name = item[0].name
         if not demanding and "." in name:
             return None
-        fitting = [row for row, code in zip(rows, codes, strict=True) if _is(name, code)]
-        if not fitting:
+        found = fitting(name)
+        if found is None:
             return None if free else [Finding("", "structure", f"{text}{name}.")]
         if not demanding:
             return None
         out: list[Finding] = []
-        if not any(not row.get("profile") for row in fitting):
-            wanted = [url for row in fitting for url in profiles_of(row)]
-            out += _conforms(run, item, frame, wanted, label) or ()
-        if name == "Reference":
-            out += _reference(run, item, frame, fitting, label)
+        if found.profiles:
+            out += _conforms(run, item, frame, found.profiles, label) or ()
+        if found.reference is not None:
+            out += found.reference.findings(run, item, frame)
         return out or None
 
     return check
@@ -66,7 +76,9 @@ def _is(name: str, code: str) -> bool:
     return is_a(name, code) or (code in _LOGICAL and type_kind(name) == "resource")
 
 
-def _conforms(run: Run, item: Item, frame: Frame, wanted: list[str], label: str) -> Findings:
+def _conforms(
+    run: Run, item: Item, frame: Frame, wanted: Sequence[str], label: str
+) -> Findings:  # fmt: skip
     """Whether an item conforms to one of several profiles; with one, what does not."""
     findings: list[Finding] = []
     unknown: list[str] = []
@@ -91,46 +103,73 @@ def _conforms(run: Run, item: Item, frame: Frame, wanted: list[str], label: str)
     return [Finding("", "structure", text), *findings]
 
 
-def _reference(run: Run, item: Item, frame: Frame, rows: list[Json], label: str) -> list[Finding]:
-    value = item[1]
-    text = value.get("reference") if isinstance(value, dict) else None
-    if not isinstance(text, str):
-        return []
-    resolved = run.resolve(frame, text)
-    out: list[Finding] = []
-    modes = {mode for row in rows for mode in row.get("aggregation") or ()}
-    if modes and all(row.get("aggregation") for row in rows):
-        out += _aggregation(modes, text, resolved is not None and resolved.how, frame, label)
-    out += _versioning({str(row.get("versioning", "either")) for row in rows}, text, label)
-    targets = [url for row in rows for url in row.get("targetProfile") or ()]
-    if not targets or any(not row.get("targetProfile") for row in rows):
-        return out
-    if resolved is None:
-        return out + _stated(run, text, value, targets, label)
-    kind = resource_type(resolved.resource)
-    target: Item = (kind, resolved.resource, None)
-    known = [(url, run.profiles.get(url)) for url in targets]
-    fitting = [each for _, each in known if each is not None and is_a(kind.name, each.type)]
-    missing = [url for url, each in known if each is None]
-    if not fitting:
-        if missing:
+class _Fitting(NamedTuple):
+    """The profiles a value has to conform to (one of them; none = any value is right), and what a
+    reference has to point to."""
+
+    profiles: tuple[str, ...]
+    reference: _Reference | None
+
+
+class _Reference:
+    """What the type rows of an element ask of a reference."""
+
+    def __init__(self, rows: list[Json], label: str) -> None:
+        self._label = label
+        modes = {mode for row in rows for mode in row.get("aggregation") or ()}
+        self._modes = modes if all(row.get("aggregation") for row in rows) else set()
+        self._versions = {str(row.get("versioning", "either")) for row in rows}
+        self._targets = [url for row in rows for url in row.get("targetProfile") or ()]
+        if any(not row.get("targetProfile") for row in rows):
+            self._targets = []
+
+    def findings(self, run: Run, item: Item, frame: Frame) -> list[Finding]:
+        """What is wrong with a reference as an element of its resource."""
+        value, label, targets = item[1], self._label, self._targets
+        text = value.get("reference") if isinstance(value, dict) else None
+        if not isinstance(text, str):
+            return []
+        resolved = run.resolve(frame, text)
+        out: list[Finding] = []
+        if self._modes:
+            how = resolved is not None and resolved.how
+            out += _aggregation(self._modes, text, how, frame, label)
+        out += _versioning(self._versions, text, label)
+        if not targets:
             return out
-        wanted = ", ".join(dict.fromkeys(each.type for _, each in known if each is not None))
-        said = f"{label} refers to {kind.name}; expected {wanted}."
-        return [*out, Finding("", "structure", said)]
-    if resolved.how == "referenced" and run.settings.references != "valid":
-        return out
-    if any(each.plain or not failed(run.conforms(target, resolved.frame, each))
-           for each in fitting) or missing:  # fmt: skip
-        return out
-    said = f"{text} conforms to none of the profiles {label} may refer to: {', '.join(targets)}."
-    reasons = [
-        one.text for each in fitting
-        for one in run.conforms(target, resolved.frame, each) or () if one.severity == "error"
-    ]  # fmt: skip
-    if reasons:
-        said += f" The first reason: {reasons[0]}"
-    return [*out, Finding("", "structure", said)]
+        if resolved is None:
+            return out + _stated(run, text, value, targets, label)
+        return out + self._target(run, text, resolved)
+
+    def _target(self, run: Run, text: str, resolved: Resolved) -> list[Finding]:
+        label, targets = self._label, self._targets
+        kind = resource_type(resolved.resource)
+        target: Item = (kind, resolved.resource, None)
+        known = [(url, run.profiles.get(url)) for url in targets]
+        fitting = [each for _, each in known if each is not None and is_a(kind.name, each.type)]
+        missing = [url for url, each in known if each is None]
+        if not fitting:
+            if missing:
+                return []
+            wanted = ", ".join(dict.fromkeys(each.type for _, each in known if each is not None))
+            said = f"{label} refers to {kind.name}; expected {wanted}."
+            return [Finding("", "structure", said)]
+        if resolved.how == "referenced" and run.settings.references != "valid":
+            return []
+        if missing or any(
+            each.plain or not failed(run.conforms(target, resolved.frame, each)) for each in fitting
+        ):
+            return []
+        said = (
+            f"{text} conforms to none of the profiles {label} may refer to: {', '.join(targets)}."
+        )
+        reasons = [
+            one.text for each in fitting
+            for one in run.conforms(target, resolved.frame, each) or () if one.severity == "error"
+        ]  # fmt: skip
+        if reasons:
+            said += f" The first reason: {reasons[0]}"
+        return [Finding("", "structure", said)]
 
 
 def _stated(

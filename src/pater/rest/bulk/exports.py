@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from datetime import datetime
 from typing import Any, Final
+from urllib.parse import quote, urlencode
 
 from pater.access.caller import Caller
 from pater.domain import Answer, Job, Operation, OperationRequest, Services
@@ -141,7 +142,9 @@ class Exports:
 
     def _address(self, request: OperationRequest) -> str:
         place = "/".join(part for part in (request.type, request.id) if part)
-        return f"{self._services.base_url}/{place}/$export".replace("//$", "/$")
+        address = f"{self._services.base_url}/{place}/$export".replace("//$", "/$")
+        asked = urlencode(request.parameters, quote_via=quote) if request.method == "GET" else ""
+        return f"{address}?{asked}" if asked else address
 
 
 def _types_of(filters: tuple[str, ...]) -> frozenset[str]:

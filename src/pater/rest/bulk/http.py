@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import asyncio
-import zlib
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+import re
+from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from typing import Final
 from uuid import uuid4
@@ -22,15 +21,20 @@ from pater.records.gate import ExportPlan
 from pater.rest.bulk.exports import Exports
 from pater.rest.bulk.imports import NDJSON_TYPES, Imports
 from pater.rest.bulk.owners import EXPORT, IMPORT, end, own
+from pater.rest.bulk.ranges import flowing, wanted
 from pater.rest.errors import HttpError
 from pater.rest.outcomes import CLIENT_ERRORS, reply_of
 from pater.rest.requests import JSON_TYPES, ClientGone, parse_media_type, read_body, request_id
 from pater.rest.responses import http_date, outcome
-from pater.store.jobs import JobRow
+from pater.store.jobs import JobRow, ended
 
 Endpoint = Callable[[Request, Caller], Awaitable[Response]]
 NDJSON: Final = "application/fhir+ndjson"
 _MOST_JSON: Final = 1024 * 1024
+_PATIENCE: Final = 0.5
+"""Seconds that a look at a job waits for its end, unless the client says how long."""
+_LONGEST: Final = 10
+_WAIT: Final = re.compile(r"(?:^|[,;\s])wait\s*=\s*\"?(\d{1,6})(?![\d.])", re.ASCII)
 _CHALLENGE: Final = ((b"www-authenticate", b'Bearer realm="fhir"'),)
 _HEADERS: Final = {"cache-control": "no-store", "x-content-type-options": "nosniff"}
 _log = structlog.get_logger(__name__)
@@ -45,6 +49,9 @@ def routes(services: Services, exports: Exports, imports: Imports) -> list[BaseR
             await end(services, caller, number)
             return response(Answer(202))
         row = await own(services, caller, number)
+        if row.unfinished:  # a short job is answered at the first look
+            await ended(services.db, row.id, patience(request.headers.get("prefer", "")))
+            row = await own(services, caller, number)
         return response(_status(row, imports if row.kind == IMPORT else exports))
 
     async def file(request: Request, caller: Caller) -> Response:
@@ -55,17 +62,15 @@ def routes(services: Services, exports: Exports, imports: Imports) -> list[BaseR
         size = services.files.size(row.id, name) if name in listed else None
         if size is None:
             raise HttpError(404, "not-found", "there is no such file")
-        if row.kind == EXPORT:
+        part = wanted(request.headers, size)
+        if row.kind == EXPORT and part.status < 300 and request.method == "GET":
             plan = ExportPlan.of(row.payload["plan"])
             await services.gate.export_fetched(caller, plan, f"$export {name}")
-        blocks = services.files.blocks(row.id, name)
-        headers = {**_HEADERS, "vary": "accept-encoding"}
-        if "gzip" in request.headers.get("accept-encoding", "").lower():
-            headers["content-encoding"] = "gzip"
-            blocks = gzipped(blocks)
-        else:
-            headers["content-length"] = str(size)
-        return StreamingResponse(flowing(blocks), headers=headers, media_type=NDJSON)
+        headers = {**_HEADERS, **part.headers}
+        if part.status >= 300 or request.method == "HEAD":
+            return Response(None, part.status, headers, NDJSON)
+        blocks = part.packed(services.files.blocks(row.id, name, part.first, part.count))
+        return StreamingResponse(flowing(blocks), part.status, headers, NDJSON)
 
     async def load(request: Request, caller: Caller) -> Response:
         kind, _ = parse_media_type(request.headers.get("content-type", ""))
@@ -84,6 +89,12 @@ def routes(services: Services, exports: Exports, imports: Imports) -> list[BaseR
         Route("/fhir/bulk/{job}", guarded(services, status), methods=["GET", "DELETE"]),
         Route("/fhir/bulk/{job}/{name}", guarded(services, file), methods=["GET"]),
     ]
+
+
+def patience(prefer: str) -> float:
+    """Seconds that a client waits for an answer (`Prefer: wait=`, RFC 7240 4.3); ten at most."""
+    found = _WAIT.search(prefer.lower())
+    return min(int(found[1]), _LONGEST) if found else _PATIENCE
 
 
 def _status(row: JobRow, kind: Exports | Imports) -> Answer:
@@ -134,18 +145,3 @@ def response(answer: Answer) -> Response:
     if answer.body:
         headers.setdefault("content-type", "application/fhir+json; charset=utf-8")
     return Response(answer.body, answer.status, headers)
-
-
-async def flowing(blocks: Iterator[bytes]) -> AsyncIterator[bytes]:
-    """Blocks read (and packed) beside the event loop."""
-    while (block := await asyncio.to_thread(next, blocks, None)) is not None:
-        yield block
-
-
-def gzipped(blocks: Iterator[bytes]) -> Iterator[bytes]:
-    """The blocks packed quickly rather than small."""
-    packer = zlib.compressobj(1, wbits=31)
-    for block in blocks:
-        if data := packer.compress(block):
-            yield data
-    yield packer.flush()

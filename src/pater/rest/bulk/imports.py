@@ -5,10 +5,8 @@ from __future__ import annotations
 import asyncio
 import os
 import shutil
-from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
-from concurrent.futures import Executor, ProcessPoolExecutor
-from contextlib import contextmanager
-from multiprocessing import get_context
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Any, BinaryIO, Final
 from urllib.parse import urlsplit
@@ -20,8 +18,8 @@ from pater.domain import Answer, Job, Operation, OperationRequest, Services
 from pater.fhir.issues import Issue
 from pater.fhir.json import parse
 from pater.records.gate import Claim, ImportTask
-from pater.records.import_lines import begin_process
-from pater.registers.patients import known_identifiers, strong_key
+from pater.records.import_processes import Maker, in_thread, processes
+from pater.registers.patients import strong_keys
 from pater.rest.bulk.owners import IMPORT, caller_json, caller_of, few, owner_of
 from pater.rest.errors import HttpError
 from pater.rest.responses import outcome
@@ -42,8 +40,7 @@ _WRITE: Final = 1024 * 1024
 
 def claims_of(patient: Mapping[str, Any], person: int, id: str) -> tuple[Claim, ...]:
     """The business keys of a Patient that is written as it is."""
-    strong = [each for each in known_identifiers(dict(patient)) if each.usable]
-    return tuple(Claim(strong_key(each), person, id) for each in strong)
+    return tuple(Claim(key, person, id) for key in strong_keys(patient))
 
 
 class Imports:
@@ -130,8 +127,10 @@ class Imports:
 
     async def _run(self, job: Job, paths: Sequence[Path]) -> Mapping[str, Any]:
         size = sum(path.stat().st_size for path in paths if path.exists())
-        with _processes(size) as executor:
-            task = ImportTask(paths, job.payload["mode"] == "trust", claims_of, executor)
+        with _maker(size) as make:
+            trust = job.payload["mode"] == "trust"
+            conforming = None if trust else self._services.conforming
+            task = ImportTask(paths, trust, claims_of, strong_keys, make, conforming)
             caller = caller_of(job.payload["caller"])
             return await self._services.gate.run_import(caller, job, self._services.files, task)
 
@@ -206,22 +205,9 @@ async def gathered(stream: AsyncIterator[bytes], size: int) -> AsyncIterator[byt
         yield b"".join(parts)
 
 
-@contextmanager
-def _processes(size: int) -> Iterator[Executor | None]:
-    """Processes that make lines ready, for a large input; they end with us."""
-    if size < _PROCESSES_FROM:
-        yield None
-        return
-    pool = ProcessPoolExecutor(
-        max(1, os.cpu_count() or 1),
-        mp_context=get_context("spawn"),
-        initializer=begin_process,
-        initargs=(os.getpid(),),
-    )
-    try:
-        yield pool
-    finally:
-        pool.shutdown(wait=False, cancel_futures=True)
+def _maker(size: int) -> AbstractContextManager[Maker]:
+    """What makes lines ready: processes of their own for a large input."""
+    return processes(os.cpu_count() or 1) if size >= _PROCESSES_FROM else nullcontext(in_thread)
 
 
 def _known(mode: str) -> None:

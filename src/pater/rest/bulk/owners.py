@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any, Final
 
+from pater.access.asker import may_fetch
 from pater.access.caller import Caller
-from pater.access.scopes import at_least
 from pater.domain import Services
 from pater.rest.errors import HttpError
 from pater.store import jobs
@@ -41,7 +41,7 @@ async def own(services: Services, caller: Caller, id: str) -> JobRow:
     if row is None or not known or row.owner != owner_of(caller):
         raise HttpError(404, "not-found", "there is no such job")
     # a token of less than the job was asked for with does not get its result
-    if not at_least(caller.scopes, caller_of(row.payload["caller"]).scopes):
+    if not may_fetch(caller, caller_of(row.payload["caller"])):
         raise HttpError(404, "not-found", "there is no such job")
     return row
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Final
 
 from pater.domain import Operation
 from pater.rest import graphql
@@ -17,9 +16,6 @@ from pater.rest.operations import (
     latest,
     metas,
 )
-
-LATER: Final = frozenset({"everything", "lastn", "document", "diff"})
-"""The operations that can be answered later."""
 
 
 def core(api: Api) -> Sequence[Operation]:

@@ -22,12 +22,13 @@ from pater.rest.subscriptions.following import Follower
 from pater.rest.subscriptions.keeping import Keeping
 from pater.rest.subscriptions.operations import Operations
 from pater.rest.subscriptions.ports import Mail, Pace, Ports
+from pater.rest.subscriptions.tables import LISTENER
 from pater.rest.subscriptions.topics import SHIPPED
 from pater.rest.subscriptions.websocket import PATH, Hub
 from pater.store.database import Database
 from pater.trust.keys import Keys
 
-__all__ = ["MIGRATIONS", "Mail", "Pace", "Rules", "networks", "parts", "purge_events"]
+__all__ = ["LISTENER", "MIGRATIONS", "Mail", "Pace", "Rules", "networks", "parts", "purge_events"]
 
 _WEBSOCKET: Final = "http://hl7.org/fhir/StructureDefinition/capabilitystatement-websocket"
 MIGRATIONS: Final = Path(__file__).parent / "migrations"

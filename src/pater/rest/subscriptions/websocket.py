@@ -2,21 +2,26 @@
 
 With `bind-with-token` (Subscriptions Backport guide) notifications are sent; with `bind <id>` (R4
 itself, on a connection that was opened with an access token) a `ping <id>` for each event. A
-connection goes on where the last one was sent something, so that nothing is missed in between.
+connection goes on where the last one ended, so that nothing is missed in between: what was sent
+counts as delivered when the client closes the connection properly, or when it is still there after
+the time in which a lost connection is found out. Else it comes again, under its number.
 """
 
 from __future__ import annotations
 
 import asyncio
+from collections import deque
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
+from math import inf
 from typing import Final
 
 import structlog
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
-from pater.access.caller import Caller
+from pater.access.caller import Caller, owner_number
+from pater.access.policy import decide
 from pater.access.tokens import TokenError
 from pater.fhir.definitions import TYPE_NUMBER
 from pater.rest.formats import xml_of
@@ -34,6 +39,10 @@ _BIND_WITHIN: Final = 30.0
 _SEND_WITHIN: Final = 30.0
 _AHEAD: Final = 50
 _LONGEST_MESSAGE: Final = 20_000
+# Longer than the server takes to find out that a client does not answer its pings (uvicorn: a ping
+# every 20 s, an answer within 20 s).
+_SETTLED: Final = 60.0
+_PROPERLY: Final = (1000, 1001)  # RFC 6455 7.4.1; 1005 may also be a connection that was lost
 _POLICY: Final = 1008  # RFC 6455 7.4.1: policy violation
 _log = structlog.get_logger("pater.subscriptions")
 
@@ -50,6 +59,7 @@ class _Binding:
     reached: int
     latest: Kept
     lock: asyncio.Lock  # of the connection: one message at a time
+    sent: deque[tuple[float, int]] = field(default_factory=deque)  # when, up to which number
     news: asyncio.Event = field(default_factory=asyncio.Event)
 
 
@@ -86,6 +96,15 @@ class Hub:
                     or one.latest.heartbeat
                 ):
                     one.news.set()
+                await self._settle(one, asyncio.get_running_loop().time() - _SETTLED)
+
+    async def _settle(self, one: _Binding, before: float) -> None:
+        """Records as delivered what was sent before a moment."""
+        number = 0
+        while one.sent and one.sent[0][0] <= before:
+            number = one.sent.popleft()[1]
+        if number:
+            await tables.reached(self.ports.db, one.id, number, self.ports.clock())
 
     async def connect(self, socket: WebSocket) -> None:
         """One connection from its opening to its end."""
@@ -97,19 +116,25 @@ class Hub:
         self.connections += 1
         lock = asyncio.Lock()
         tasks: dict[str, asyncio.Task[None]] = {}
+        bound: list[_Binding] = []
         try:
             while True:
                 wait = None if tasks else _BIND_WITHIN
                 text = await asyncio.wait_for(socket.receive_text(), wait)
                 for one in await self._bound(socket, text, caller, lock, set(tasks)):
                     tasks[one.id] = asyncio.create_task(self._serve(one))
+                    bound.append(one)
                 if not tasks:
                     await socket.close(_POLICY, "nothing to bind to")
                     return
         except TimeoutError:
             await socket.close(_POLICY, "nothing was bound")
-        except (WebSocketDisconnect, RuntimeError, KeyError):
-            pass  # it ended, by either side; or sent what is no text
+        except WebSocketDisconnect as ended:
+            if ended.code in _PROPERLY:
+                for one in bound:
+                    await self._settle(one, inf)
+        except (RuntimeError, KeyError):
+            pass  # it was ended by us; or sent what is no text
         finally:
             self.connections -= 1
             for task in tasks.values():
@@ -140,9 +165,7 @@ class Hub:
             return []
         found = []
         for kept in await tables.find(self.ports.db, ids):
-            owned = caller is not None and (kept.owner.kind, kept.owner.id) == (
-                caller.kind, caller.id,
-            )  # fmt: skip
+            owned = caller is not None and _may_hear(caller, kept)
             if kept.channel == "websocket" and kept.id not in already and (owned or not plain):
                 found.append(_Binding(socket, kept.id, plain, kept.delivered, kept, lock))
         return found
@@ -208,7 +231,7 @@ class Hub:
                     body = bundle(facts, "event-notification", ports.clock(), group, asked.content)
                     await _say(one, _encoded(body, asked))
             one.reached = events[-1].number
-            await tables.reached(ports.db, one.id, one.reached, ports.clock())
+            one.sent.append((asyncio.get_running_loop().time(), one.reached))
 
     async def _tell(self, one: _Binding, asked: Asked, kind: str) -> None:
         body = bundle(about(self.ports, one.latest), kind, self.ports.clock())
@@ -222,6 +245,14 @@ async def _say(one: _Binding, text: str) -> None:
 
 def _encoded(body: bytes, asked: Asked) -> str:
     return (xml_of(body) if asked.mime == XML else body).decode()
+
+
+def _may_hear(caller: Caller, kept: Kept) -> bool:
+    """Whether the caller owns a subscription, with a token that is good for reading it."""
+    if (kept.owner.kind, kept.owner.id) != (caller.kind, caller.id):
+        return False
+    person = owner_number(caller.kind, caller.id)
+    return decide(caller, "read", "Subscription", person=person).allowed
 
 
 def _gone(kept: Kept) -> Kept:

@@ -9,6 +9,7 @@ from uuid import UUID, uuid5
 
 from pater.access.caller import Caller
 from pater.fhir.issues import has_errors
+from pater.fhir.search.custom import problems
 from pater.fhir.validation import validate
 from pater.records.changes import Change
 from pater.records.gate import Gate
@@ -71,6 +72,8 @@ async def load_package(
             more = f" and {len(empty) - 1} more" if len(empty) > 1 else ""
             report.mended.append(f"{type_} {name}: empty text left out: {type_}{empty[0]}{more}")
         bad = [each for each in validate(dict(resource)) if each.severity in ("error", "fatal")]
+        if type_ == "SearchParameter" and not bad:
+            bad = problems(dict(resource), gate.custom)
         if has_errors(bad):
             report.refused.append(f"{type_} {name}: {bad[0].path}: {bad[0].text}")
             continue

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime
 
 from pater.fhir.definitions import TYPE_NUMBER, search_parameters
 from pater.fhir.search.query import Condition, SearchRequest, TokenTerm
@@ -16,15 +17,21 @@ from pater.store.codes import CLASSES, ordered_by
 from pater.store.database import Database, Record
 from pater.store.read import Stored
 from pater.store.search.cursor import Position
+from pater.store.search.moved import SEEN, Seen, unseen_sql
 from pater.store.search.order import Order, orders
 from pater.store.search.recheck import Recheck, is_cut
 from pater.store.search.rows import Reader
-from pater.store.search.sql import Args, condition_sql
+from pater.store.search.sql import Args, condition_sql, led_by_low, side_rows
 from pater.store.search.where import CHAIN_LIMIT, ROW, Scope, owner_params
 from pater.store.tokens import present_hash, system_code_hash
 
 _SIDE = ("number", "quantity")
 _PATIENT = "Patient"
+
+_SOON = 500
+"""Rows of a code that are walked before the amounts beside it are looked at by themselves."""
+_FEW = 8000
+"""Rows with an amount that are all looked at; with more a walk by code meets a page soon."""
 
 Found = tuple[list[Stored], list[Stored], int | None, Position | None]
 
@@ -41,9 +48,17 @@ class _Plan:
 
 
 async def classed_search(
-    db: Database, request: SearchRequest, scope: Scope, count: int, after: Position | None
+    db: Database,
+    request: SearchRequest,
+    scope: Scope,
+    count: int,
+    after: Position | None,
+    now: datetime | None,
 ) -> Found | None:
-    """Matches, nothing included, total, end; None when the general search has to be asked."""
+    """Matches, nothing included, total, end; None when the general search has to be asked.
+
+    It has to be when a match was changed since the first page and the order is one that moves.
+    """
     plan = _plan(request, scope) if count else None
     if plan is None:
         return None
@@ -52,7 +67,10 @@ async def classed_search(
         request.conditions, request.type, began=None if after is None else after.began
     )
     hits: list[Stored] = []
-    ends: list[tuple[Record, Order, int]] = []  # where each hit stands
+    ends: list[tuple[Record, Order, int, str]] = []  # where each hit stands
+    begun = None if after is None else Seen.of(after.began, after.seen)
+    mark = "" if after is None else after.seen
+    marked = after is None and now is not None and bool(request.sort)
     total: int | None = None
     phase = 0 if after is None else after.phase
     while len(hits) <= count:
@@ -61,23 +79,26 @@ async def classed_search(
         order = orders(request.type, request.sort, args, plan.row, phase, bound=False)
         if order is None:
             break
-        sql = _sql(plan, request, order, args, after, count + 1 - len(hits))
+        sql = _sql(plan, request, order, args, after, count + 1 - len(hits), begun, marked)
         rows = await reader.fetch(sql, *args.values, kept=True)
-        if (rows and rows[0]["doubtful"]) or (not rows and not hits):
+        if (rows and rows[0]["doubtful"]) or (not rows and (not hits or begun is not None)):
             return None
+        if marked and rows and not mark:
+            mark = rows[0]["seen"]
         if rows and request.total == "accurate":
             total = rows[0]["total"]
         for row, each in zip(rows, await reader.stored(rows), strict=True):
-            if not recheck.holds(each):
+            if not recheck.holds(each) or (begun is not None and each.updated > begun.at):
                 return None
             hits.append(each)
-            ends.append((row, order, phase))
+            ends.append((row, order, phase, mark))
         after, phase = None, phase + 1
     return hits[:count], [], total, _place(*ends[count - 1]) if len(hits) > count else None
 
 
-def _place(row: Record, order: Order, phase: int) -> Position:
-    return Position(phase, tuple(row[f"s{n}"] for n in range(len(order.keys))), row["rid"])
+def _place(row: Record, order: Order, phase: int, mark: str) -> Position:
+    values = tuple(row[f"s{n}"] for n in range(len(order.keys)))
+    return Position(phase, values, row["rid"], seen=mark)
 
 
 def _plan(request: SearchRequest, scope: Scope) -> _Plan | None:
@@ -150,6 +171,8 @@ def _sql(
     args: Args,
     after: Position | None,
     limit: int,
+    begun: Seen | None,
+    marked: bool,
 ) -> str:
     code = system_code_hash(
         plan.type, CLASSES[plan.type], plan.code.system or "", plan.code.code or ""
@@ -159,11 +182,19 @@ def _sql(
     uncoded = (
         f"exists (select from resource u where u.type = {number} and not u.coded and not u.deleted)"
     )
+    if begun is not None:
+        row = args.add(TYPE_NUMBER[request.type], "smallint")
+        # By what was changed since, never by the code: all that have it may be half the table.
+        coded = f" and coalesce(m.tokens @> array[{token}], false)" if plan.has is None else ""
+        uncoded += (
+            f" or exists (select from resource m where m.type = {row} and not m.deleted"
+            f" and {unseen_sql(begun, args, 'm')}{coded})"
+        )
     page = [order.only] if order.only else []
     if after is not None:
         page.append(order.after(after, args, plan.row))
     ending = f" order by {order.by(plan.row)} limit {args.add(limit, 'int')}"
-    columns = f"{ROW}, r.rid{order.columns()}"
+    columns = f"{ROW}, r.rid{order.columns()}{f', {SEEN}' if marked else ''}"
     if plan.has is not None:
         # Their persons first, as long as they are few: the newest Patients may be others' all.
         there = _names_patient(plan.type, plan.has.param, args, "f")
@@ -193,19 +224,57 @@ def _sql(
     # Nothing of the resource decides: only those of the page are looked at.
     at = ordered_by(request.type, request.sort)
     ordering = "c.rid" if at == "rid" else f"c.rid, c.{at}"
-    found = f"select {ordering} from code_index c where "  # noqa: S608 constants
+    few = next(filter(led_by_low, plan.others), None)
     first = ""
     if request.total == "accurate" and plan.others:
-        first = f"with found as materialized ({found}{' and '.join(tests)}) "
+        all_of_them = f"select {ordering} from code_index c where {' and '.join(tests)}"  # noqa: S608
+        if few is not None:
+            looked, fewer, more = _few(request.type, few, args)
+            first = f"{looked}, "
+            all_of_them = f"{all_of_them} and {fewer} union all {all_of_them} and {more}"
+        first = f"with {first}found as materialized ({all_of_them}) "
         columns += ", (select count(*) from found) as total"
-        found, tests = f"select {ordering} from found c where ", []  # noqa: S608 constants
-    elif request.total == "accurate":
-        columns += f", (select count(*) from code_index c where {tests[0]}) as total"  # noqa: S608
-    some = f"{found}{' and '.join([*tests, *page]) or 'true'}{ending}"
+        some = f"select {ordering} from found c where {' and '.join(page) or 'true'}{ending}"  # noqa: S608
+    else:
+        if request.total == "accurate":
+            columns += f", (select count(*) from code_index c where {tests[0]}) as total"  # noqa: S608
+        some = f"select {ordering} from code_index c where {' and '.join([*tests, *page])}"  # noqa: S608
+        if few is None:
+            some += ending
+        else:
+            looked, fewer, more = _few(request.type, few, args)
+            soon = " and ".join([tests[0], *page])
+            most = args.add(limit, "int")
+            first = (
+                f"with soon as materialized (select {ordering} from (select {ordering}"  # noqa: S608
+                f" from code_index c where {soon} order by {order.by(plan.row)} limit {_SOON}) c"
+                f" where {' and '.join(tests[1:])}{ending}), {looked} "
+            )
+            short = f"(select count(*) from soon) < {most}"  # noqa: S608
+            some = (
+                f"select * from soon where not {short}"  # noqa: S608
+                f" union all ({some} and {short} and {fewer}{ending})"
+                f" union all ({some} and {short} and {more}{ending})"
+            )
     by = order.by(plan.row)
     return (
         f"{first}select {columns} from ({some}) c"  # noqa: S608 constants and argument numbers
         f" join resource r on r.rid = c.rid order by {by}"
+    )
+
+
+def _few(type_: str, condition: Condition, args: Args) -> tuple[str, str, str]:
+    """A table expression of the rows with an amount, as long as they are few; the condition of
+    codes `c` to be among them then, and the one that they are too many.
+
+    Of a common code with a rare amount either all rows of the code would be walked, or these.
+    """
+    rows = side_rows(type_, condition, args, _FEW + 1, once=False)
+    number = "(select count(*) from few)"
+    return (
+        f"few as materialized ({rows})",
+        f"{number} <= {_FEW} and c.rid = any(array(select rid from few))",  # noqa: S608
+        f"{number} > {_FEW}",
     )
 
 

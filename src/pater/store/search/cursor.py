@@ -17,6 +17,7 @@ from cryptography.hazmat.primitives.ciphers.aead import AESSIV
 
 from pater.fhir.issues import Issue
 from pater.fhir.search.query import SearchError, SearchRequest
+from pater.store.remembered import remembered
 
 SortValue = str | float | datetime | None
 
@@ -25,15 +26,17 @@ SortValue = str | float | datetime | None
 class Position:
     """The last row of a page: `phase` 0 = rows with the first sort key, 1 = rows without it.
 
-    `began` is when the first page was read.
+    `began` is when the first page was read, `seen` what it saw (`moved.SEEN`).
     """
 
     phase: int
     values: tuple[SortValue, ...]
     rid: int
     began: datetime | None = None
+    seen: str = ""
 
 
+@remembered
 def digest(request: SearchRequest) -> bytes:
     """What makes a search the same search: everything but the place and size of the page."""
     same = replace(request, cursor=None, count=None)
@@ -47,7 +50,7 @@ def seal(position: Position, request: SearchRequest, key: bytes) -> str:
     and a cursor stands in the address of the next page. Deterministic: equal pages, equal links.
     """
     plain = orjson.dumps([position.phase, position.rid, [_out(v) for v in position.values],
-                          _out(position.began)])  # fmt: skip
+                          _out(position.began), position.seen])  # fmt: skip
     sealed = _cipher(key).encrypt(plain, [digest(request)])
     return base64.urlsafe_b64encode(sealed).rstrip(b"=").decode()
 
@@ -64,7 +67,8 @@ def unseal(text: str, request: SearchRequest, key: bytes) -> Position:
             [Issue("error", "invalid", "", "the page cursor does not belong to this search")]
         ) from error
     began = _in(more[0]) if more else None
-    return Position(phase, tuple(_in(value) for value in values), rid, began)  # type: ignore[arg-type]  # sealed by ourselves
+    seen = more[1] if len(more) > 1 else ""
+    return Position(phase, tuple(map(_in, values)), rid, began, seen)  # type: ignore[arg-type]  # sealed by ourselves
 
 
 @lru_cache(maxsize=8)

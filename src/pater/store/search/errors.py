@@ -11,6 +11,12 @@ def not_supported(what: str) -> SearchError:
     return SearchError([Issue("error", "not-supported", "", f"{what} is not supported")])
 
 
+def outlived() -> SearchError:
+    """A cursor whose first page was read too long ago."""
+    text = "the first page of this search was read too long ago: search again from the beginning"
+    return SearchError([Issue("error", "processing", "", text)])
+
+
 def too_costly(what: str) -> SearchError:
     """A search that would need more rows than one request may read."""
     return SearchError([Issue("error", "too-costly", "", what)])

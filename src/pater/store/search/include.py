@@ -112,26 +112,26 @@ async def _by_key(reader: Reader, scope: Scope, keys: Sequence[_Key]) -> list[St
     args = Args()
     types = args.add([TYPE_NUMBER[type_] for type_, _ in keys], "smallint[]")
     ids = args.add([id_ for _, id_ in keys], "text[]")
-    whose = _whose(scope, (type_ for type_, _ in keys), args)
+    rights = whose(scope, (type_ for type_, _ in keys), args)
     sql = (
         f"select {ROW} from unnest({types}, {ids}) as k(type, id)"  # noqa: S608
-        f" join resource r on r.type = k.type and r.id = k.id where not r.deleted{whose}"
+        f" join resource r on r.type = k.type and r.id = k.id where not r.deleted{rights}"
         f" limit {args.add(INCLUDE_LIMIT + 1, 'int')}"
     )
     return await reader.stored(await reader.fetch(sql, *args.values))
 
 
-def _whose(scope: Scope, types: Iterable[str], args: Args) -> str:
+def whose(scope: Scope, types: Iterable[str], args: Args) -> str:
     """What rows of any of these types have to meet to take part; begins with `and`."""
-    whose = ""
+    text = ""
     if scope.persons is not None:
-        whose = f" and r.person = any({args.add(sorted(scope.persons), 'bigint[]')})"
+        text = f" and r.person = any({args.add(sorted(scope.persons), 'bigint[]')})"
     if scope.persons is not None and scope.ownerless is not None:
         shared = args.add(sorted(TYPE_NUMBER[type_] for type_ in scope.ownerless), "smallint[]")
-        whose += f" and (r.person <> 0 or r.type = any({shared}))"
-    for text in narrowed_among(scope.narrow, types, args, "r"):
-        whose += f" and {text}"
-    return whose
+        text += f" and (r.person <> 0 or r.type = any({shared}))"
+    for each in narrowed_among(scope.narrow, types, args, "r"):
+        text += f" and {each}"
+    return text
 
 
 async def _referring_at_all(reader: Reader, scope: Scope, page: Sequence[Stored]) -> list[Stored]:
@@ -147,10 +147,25 @@ async def _referring_at_all(reader: Reader, scope: Scope, page: Sequence[Stored]
     if not hashes:
         return []
     args = Args()
-    found = f"r.tokens && {args.add(hashes, 'bigint[]')} and not r.deleted"
+    tests = f"not r.deleted{whose(scope, RESOURCE_TYPES, args)}"
+    return await _with_any(reader, hashes, tests, args)
+
+
+async def _with_any(reader: Reader, hashes: Sequence[int], tests: str, args: Args) -> list[Stored]:
+    """The resources that have one of the tokens and whose rows `r` meet the tests.
+
+    Each token is looked up by itself: of many together the planner expects so many rows that it
+    reads the whole table, comparing each row with all of them.
+    """
+    most = args.add(INCLUDE_LIMIT + 1, "int")
+    each = (
+        "select r.rid from resource r where r.tokens @> array[k.token]"  # noqa: S608
+        f" and {tests} limit {most}"
+    )
     sql = (
-        f"select {ROW} from resource r where {found}{_whose(scope, RESOURCE_TYPES, args)}"  # noqa: S608
-        f" order by r.rid limit {args.add(INCLUDE_LIMIT + 1, 'int')}"
+        f"select {ROW} from resource r where r.rid = any(array(select distinct n.rid"  # noqa: S608
+        f" from unnest({args.add(list(hashes), 'bigint[]')}) as k(token)"
+        f" cross join lateral ({each}) n limit {most})) order by r.rid"
     )
     return await reader.stored(await reader.fetch(sql, *args.values))
 
@@ -183,11 +198,13 @@ async def _referring(
     if where.empty:
         return []
     args = Args()
-    where.clauses.append(f"r.tokens && {args.add(hashes, 'bigint[]')}")
     where.clauses += narrowed(scope.narrow, source, args, "r")
+    if where.persons is None:
+        return await _with_any(reader, hashes, where.text(source, args, "r"), args)
+    where.clauses.append(f"r.tokens && {args.add(hashes, 'bigint[]')}")
     sql = (
         f"select {ROW} from resource r where {where.text(source, args, 'r')}"  # noqa: S608
-        f" order by r.rid limit {args.add(INCLUDE_LIMIT + 1, 'int')}"
+        f" order by r.rid + 0 limit {args.add(INCLUDE_LIMIT + 1, 'int')}"
     )
     return await reader.stored(await reader.fetch(sql, *args.values))
 

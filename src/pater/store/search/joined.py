@@ -35,7 +35,8 @@ class Joined:
         return (
             f"select {columns} from resource x where x.type = any({types}) and not x.deleted"  # noqa: S608
             " and x.person = any(array(select h.person from hits h where h.person <> 0))"
-            f" order by x.rid limit {args.add(limit, 'int')}"
+            # `+ 0` keeps the planner from walking the index of row numbers to meet these few.
+            f" order by x.rid + 0 limit {args.add(limit, 'int')}"
         )
 
     def of(self, matches: Sequence[Stored], beside: Sequence[Stored]) -> list[Stored] | None:

@@ -10,6 +10,7 @@ import asyncpg
 from zstandard import frame_content_size
 
 from pater.fhir.json import parse
+from pater.fhir.search.custom import Custom
 from pater.fhir.search.index import index_values
 from pater.fhir.search.values import IndexValues
 from pater.store.database import Connection, Database, Record
@@ -48,6 +49,11 @@ class Reader:
             return list(await self._connection.fetch(sql, *args))
         except asyncpg.QueryCanceledError as error:
             raise too_costly("this search takes too long: narrow it") from error
+
+    @property
+    def custom(self) -> Custom:
+        """The search parameters beyond R4 that are in force."""
+        return self._db.parameters.custom
 
     def person_of(self, patient: str) -> int | None:
         """The person of a Patient as last seen, None when it has to be looked up."""

@@ -13,11 +13,13 @@ from datetime import UTC, datetime, timedelta
 from pater.fhir.definitions import TYPE_NUMBER
 from pater.fhir.search.index import MAIN_DATE, normalise
 from pater.fhir.search.parameters import asked_as
+from pater.fhir.search.places import cells_around
 from pater.fhir.search.query import (
     CompositeTerm,
     Condition,
     DateTerm,
     MissingTerm,
+    NearTerm,
     NumberTerm,
     ReferenceTerm,
     StringTerm,
@@ -98,7 +100,7 @@ def condition_sql(type_: str, condition: Condition, args: Args, row: str) -> str
                 for v in condition.values
                 if isinstance(v, CompositeTerm)
             )
-        case "token" | "reference" | "uri":
+        case "token" | "reference" | "uri" | "near":
             hashes = condition_hashes(type_, condition)
             overlap = f"{row}.tokens && {args.add(hashes, 'bigint[]')}"
             return f"not ({overlap})" if condition.modifier == "not" else overlap
@@ -110,18 +112,50 @@ def condition_sql(type_: str, condition: Condition, args: Args, row: str) -> str
             return _any(_updated(v, args, row) for v in condition.values if isinstance(v, DateTerm))
         case "date":
             return _date(type_, condition, args, row)
-        case "string":
+        case "string" | "number" | "quantity":
             side = args.alias()
-            terms = [v for v in condition.values if isinstance(v, StringTerm)]
-            test = _any(_string(v, condition.modifier, args, side) for v in terms)
-            return _exists("string_index", side, type_, condition.param, test, args, row)
-        case "number" | "quantity":
-            side = args.alias()
-            numbers = [v for v in condition.values if isinstance(v, NumberTerm)]
-            test = _any(_number(v, args, side) for v in numbers)
-            return _exists("number_index", side, type_, condition.param, test, args, row)
+            test = _side_test(condition, args, side)
+            table = _SIDE[condition.kind]
+            return _exists(table, side, type_, condition.param, test, args, row)
         case _:
             raise AssertionError(f"{condition.kind} is not a simple condition")
+
+
+def _side_test(condition: Condition, args: Args, side: str) -> str:
+    """What the rows of a side table have to meet."""
+    tests = []
+    for term in condition.values:
+        if isinstance(term, StringTerm):
+            tests.append(_string(term, condition.modifier, args, side))
+        elif isinstance(term, NumberTerm):
+            tests.append(_number(term, args, side))
+        elif isinstance(term, DateTerm):
+            tests.append(span_sql(term, f"{side}.low", f"{side}.high", args))
+    return _any(tests)
+
+
+def side_rows(
+    type_: str, condition: Condition, args: Args, limit: int, *, once: bool = True
+) -> str:
+    """A statement that gives the rids whose rows of a side table meet a condition.
+
+    Each `once`; else an index that gives them in order need not be read behind the limit.
+    """
+    table = _SIDE[condition.kind]
+    return (
+        f"select {'distinct ' if once else ''}s.rid from {table} s"  # noqa: S608 constants and argument numbers
+        f" where s.type = {args.add(TYPE_NUMBER[type_], 'smallint')}"
+        f" and {side_params(type_, condition.param, args, 's')}"
+        f" and {_side_test(condition, args, 's')} limit {args.add(limit, 'int')}"
+    )
+
+
+def led_by_low(condition: Condition) -> bool:
+    """Whether an index that begins with the low end of amounts gives the rows of a condition."""
+    return condition.kind in ("number", "quantity") and all(
+        isinstance(term, NumberTerm) and term.prefix in ("eq", "lt", "le", "sa", "eb")
+        for term in condition.values
+    )
 
 
 def condition_hashes(type_: str, condition: Condition) -> list[int]:
@@ -144,6 +178,9 @@ def _param_hashes(type_: str, param: str, condition: Condition) -> list[int]:
     for value in condition.values:
         if isinstance(value, TokenTerm):
             hashes.append(token_hash(type_, param, value))
+        elif isinstance(value, NearTerm):
+            around = cells_around(value.latitude, value.longitude, value.metres)
+            hashes += [code_hash(type_, param, cell) for cell in around]
         elif isinstance(value, ReferenceTerm):
             hashes.extend(reference_hashes(type_, param, value))
         elif isinstance(value, UriTerm):
@@ -301,7 +338,9 @@ def _number(term: NumberTerm, args: Args, side: str) -> str:
 
     match term.prefix:
         case "eq":
-            test = f"{low} >= {number(term.low)} and {high} < {number(term.high)}"
+            # What the low end has to be follows from the rest, and is where the index can stop.
+            end = number(term.high)
+            test = f"{low} >= {number(term.low)} and {low} < {end} and {high} < {end}"
         case "ne":
             test = f"({low} < {number(term.low)} or {high} >= {number(term.high)})"
         case "gt":
@@ -315,7 +354,8 @@ def _number(term: NumberTerm, args: Args, side: str) -> str:
         case "sa":
             test = f"{low} > {number(term.value)}"
         case "eb":
-            test = f"{high} < {number(term.value)}"
+            end = number(term.value)
+            test = f"{low} < {end} and {high} < {end}"
         case "ap":
             test = f"{low} <= {number(term.high)} and {high} >= {number(term.low)}"
     return f"({unit} and {test})"

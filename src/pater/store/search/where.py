@@ -17,6 +17,7 @@ from pater.fhir.definitions import (
     element_table,
     search_parameters,
 )
+from pater.fhir.search import contained
 from pater.fhir.search.narrowing import Narrowing
 from pater.fhir.search.query import Chain, CompositeTerm, Condition, ReferenceTerm, TokenTerm
 from pater.store.database import Record
@@ -31,6 +32,7 @@ from pater.store.search.sql import (
     by_words,
     condition_hashes,
     condition_sql,
+    side_rows,
     words_first,
 )
 from pater.store.tokens import present_hash, reference_hash
@@ -260,6 +262,9 @@ async def _chain(
     hashes: list[int] = []
     persons: set[int] | None = set()
     either: list[str] = []
+    owned = condition.param in owner_params(type_) and any(
+        chain.type == "Patient" for chain in condition.chain
+    )
     for chain in condition.chain:
         owner = chain.type == "Patient" and condition.param in owner_params(type_)
         rows = await find(reader, scope, chain, "r.id, r.person")
@@ -278,11 +283,48 @@ async def _chain(
                 f"the chain over {condition.param} means more than {CHAIN_LIMIT} resources of"
                 f" type {chain.type}: narrow it"
             )
+    inside = [] if owned else await _inside(reader, scope, type_, condition, hashes)
     if hashes:
         either.append(f"{row}.tokens && {args.add(hashes, 'bigint[]')}")
+        persons = persons if owned else None
+    if inside:
+        either.append(f"{row}.rid = any({args.add(inside, 'bigint[]')})")
     where.clauses.append(_or(either))
-    if persons is not None:
+    if persons is not None and not inside:
         where.bind(frozenset(persons))
+
+
+async def _inside(
+    reader: Reader, scope: Scope, type_: str, condition: Condition, hashes: list[int]
+) -> list[int]:
+    """The far end may be a contained resource (R4 3.1.1.5.8): appends the tokens that its
+    container then has, and gives the rows whose texts, dates or amounts are those of one.
+
+    What the far end is not, or lacks, and what only its body can tell, is not asked of contained
+    resources; nor, as they belong to nobody, of the Patient who owns a record.
+    """
+    found: list[int] = []
+    for chain in condition.chain:
+        far = chain.condition
+        negative = far.modifier in ("not", "missing", "text")
+        if negative or is_cut(far) or far.source is not None or scope.narrow is not None:
+            continue
+        if chain.type in scope.exclude_types:
+            continue
+        for each in contained.inside(far, chain.type, condition.param):
+            if far.kind in ("token", "reference", "uri"):
+                hashes += condition_hashes(type_, each)
+            elif far.kind in ("string", "date", "number", "quantity"):
+                args = Args()
+                sql = side_rows(type_, each, args, CHAIN_LIMIT + 1)
+                rows = await reader.fetch(sql, *args.values)
+                if len(rows) > CHAIN_LIMIT:
+                    raise too_costly(
+                        f"the chain over {condition.param} means more than {CHAIN_LIMIT} contained"
+                        f" resources of type {chain.type}: narrow it"
+                    )
+                found += [row["rid"] for row in rows]
+    return found
 
 
 async def _has(

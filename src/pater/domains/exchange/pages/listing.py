@@ -8,6 +8,7 @@ from datetime import datetime
 from itertools import groupby
 from typing import Any
 
+from pater.access.audit import APP_MARK
 from pater.records.gate import JournalRow
 from pater.terminology.names import Language, display
 
@@ -53,6 +54,7 @@ class Look:
     refused: bool
     reason: str
     own: bool  # the patient's own look
+    entry: str  # id of its AuditEvent
     times: int = 1  # how many looks of the patient's own this line stands for
 
 
@@ -197,5 +199,7 @@ def _look(row: JournalRow, own: str) -> Look:
         purpose=row.purpose,
         refused=row.outcome != "0",
         reason=row.reason,
-        own=row.agent == own and row.outcome == "0",
+        # what an app did for the patient is shown apart
+        own=row.agent == own and row.outcome == "0" and APP_MARK not in row.agent_name,
+        entry=str(row.id),
     )

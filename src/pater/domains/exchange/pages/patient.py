@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import UTC, date, datetime, time, timedelta
+from typing import Any
 
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
@@ -11,6 +12,7 @@ from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
 from pater.access.policy_texts import text as policy_text
+from pater.access.transparency.proving import NotThereError, Proof
 from pater.domain import Services
 from pater.domains.exchange.pages.common import (
     answers,
@@ -22,8 +24,10 @@ from pater.domains.exchange.pages.common import (
     open_document,
     pdf_of,
 )
-from pater.domains.exchange.pages.listing import by_year, looks
+from pater.domains.exchange.pages.listing import by_year, looks, moment
 from pater.domains.exchange.view import document_view
+from pater.fhir.json import dumps, parse
+from pater.rest.requests import is_id
 from pater.web.context import PageContext
 
 PAGE = 50  # lines of the access log on one page
@@ -110,6 +114,37 @@ def routes(context: PageContext, services: Services) -> Sequence[BaseRoute]:
             first=not before,
         )
 
+    async def proof_of(request: Request) -> tuple[Proof | None, dict[str, Any]]:
+        """The proof for an entry of the log, None while it has none, and when it was written."""
+        entry = request.path_params["entry"]
+        if services.log is None or not is_id(entry):
+            raise HTTPException(404)
+        async with answers():
+            stored = await services.gate.read(context.caller_of(request), "AuditEvent", entry)
+        try:
+            return await services.log.prove(entry), parse(stored.body)
+        except NotThereError:
+            return None, parse(stored.body)
+
+    @context.require("patient")
+    async def proof(request: Request) -> Response:
+        found, event = await proof_of(request)
+        return context.render(
+            request,
+            "exchange/patient_proof.html",
+            proof=found,
+            at=moment(event["recorded"]),
+            entry=request.path_params["entry"],
+        )
+
+    @context.require("patient")
+    async def proof_file(request: Request) -> Response:
+        found, _ = await proof_of(request)
+        if found is None:
+            raise HTTPException(404)
+        entry = request.path_params["entry"]
+        return attachment(dumps(found.as_json()), "application/json", f"{entry}.json")
+
     return [
         Route("/patient", timeline),
         Route("/patient/documents/{document}", document),
@@ -117,6 +152,8 @@ def routes(context: PageContext, services: Services) -> Sequence[BaseRoute]:
         Route("/patient/documents/{document}/pdf", as_pdf),
         Route("/patient/documents/{document}/original/{index}", original),
         Route("/patient/access", access),
+        Route("/patient/access/{entry}", proof),
+        Route("/patient/access/{entry}/proof", proof_file),
     ]
 
 

@@ -1,0 +1,60 @@
+"""What the commands share: settings, and failures that say what to do."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable
+from functools import wraps
+from typing import Any, NoReturn, ParamSpec, TypeVar
+
+import click
+
+from pater import serving
+from pater.settings import Settings, SettingsError, load
+from pater.store.embedded import EmbeddedError
+from pater.trust.keys import KeysError
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+
+def fail(message: str, advice: str = "") -> NoReturn:
+    """Ends the command with what is wrong and what to do about it."""
+    click.secho(f"✗ {message}", fg="red", err=True)
+    if advice:
+        click.echo(f"  {advice}", err=True)
+    sys.exit(1)
+
+
+def settings_of(**overrides: Any) -> Settings:
+    """The settings, or an end with a readable message."""
+    try:
+        return load(os.environ, **overrides)
+    except SettingsError as error:
+        fail(str(error), "See `pater config` and docs/operations.md for the settings.")
+
+
+def readable(function: Callable[P, T]) -> Callable[P, T]:
+    """Turns the failures an operator can mend into messages."""
+
+    @wraps(function)
+    def wrapped(*args: P.args, **kwargs: P.kwargs) -> T:
+        try:
+            return function(*args, **kwargs)
+        except EmbeddedError as error:
+            fail(error.message, error.advice)
+        except serving.ServingError as error:
+            fail(error.message, error.advice)
+        except KeysError as error:
+            fail(f"{error}.", error.advice)
+        except BaseExceptionGroup as group:  # of the tasks that serve: one failure ends them all
+            lost = group.subgroup(KeysError)
+            if lost is None:
+                raise
+            fail(
+                "A stored secret does not open with the keys of this data folder.",
+                "Restore the folder `keys` that belongs to this database from the backup.",
+            )
+
+    return wrapped
