@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import shutil
 import subprocess
 import sys
@@ -31,6 +32,11 @@ _FIRST: Final = 20
 """Asks of a question that are not counted."""
 _SPARE: Final = 5_000_000_000
 """Bytes of the disk below which nothing more is imported."""
+
+_QUIET: Final = 0.5
+"""Load (processes that want to run, over a minute) below which is measured."""
+_PATIENCE: Final = 360
+"""Steps of five seconds that a busy machine is waited for."""
 
 # `{n}` is a patient whom both sizes have. What is asked over everybody has as many hits as its page
 # holds at both sizes: an answer that grows with the population would be compared with another one.
@@ -64,36 +70,45 @@ class Size:
 
 
 def size(options: Size) -> Result:
-    """Imports up to each size and measures there. Raises BenchError, ServerError."""
-    with Server() as server, TemporaryDirectory(prefix="pater-size-") as folder:
-        token = Token(server)
-        result: Result = {"machine": describe(), "sizes": {}}
-        loaded = 0
+    """Fills a server of each size, then asks both, in turns. Raises BenchError, ServerError."""
+    with Server() as one, Server() as two, TemporaryDirectory(prefix="pater-size-") as folder:
+        servers = {options.large: two, options.small: one}
+        imported = {upto: _load(each, Path(folder), upto) for upto, each in servers.items()}
+        for each in servers.values():
+            asyncio.run(each.settle())
+        _wait_for_quiet()
+        say("measuring")
         patients = options.small // PER_PATIENT
-        for upto in (options.small, options.large):
-            imported = _load(server, Path(folder), loaded, upto)
-            asyncio.run(server.settle())
-            say(f"{upto} resources are there; measuring")
-            with httpx.Client(base_url=f"http://127.0.0.1:{server.port}/fhir", timeout=60) as http:
-                found = {
-                    name: _ask(server, http, token, query, patients, options.asked)
-                    for name, query in CLASSES.items()
-                }
+        asking = {upto: _Asking(each, options.asked) for upto, each in servers.items()}
+        found: dict[int, Result] = {upto: {} for upto in servers}
+        for name, query in CLASSES.items():
+            for upto in servers:
+                found[upto][name] = asking[upto].ask(query, patients)
+        result: Result = {"machine": describe(), "load": os.getloadavg()[0], "sizes": {}}
+        for upto in sorted(servers):
             result["sizes"][str(upto)] = {
-                "imported": imported | {"resources": upto - loaded},
-                "disk_megabytes": round(_used(server.folder) / 1e6),
-                "classes": found,
+                "imported": imported[upto] | {"resources": upto},
+                "disk_megabytes": round(_used(servers[upto].folder) / 1e6),
+                "classes": found[upto],
             }
-            loaded = upto
         return result
 
 
-def _load(server: Server, folder: Path, loaded: int, upto: int) -> Result:
-    """Imports from `loaded` up to `upto` resources by `pater import`, a file at a time.
+def _wait_for_quiet() -> None:
+    """Until the load of the machine is low, or half an hour has passed."""
+    for _ in range(_PATIENCE):
+        if os.getloadavg()[0] < _QUIET:
+            return
+        time.sleep(5)
+    say("the machine is busy: the figures are noise")
+
+
+def _load(server: Server, folder: Path, upto: int) -> Result:
+    """Imports `upto` resources by `pater import`, a file at a time.
 
     Gives the seconds that the command took, and of the processors by it and by the database.
     """
-    seconds, before = 0.0, _used_time(server)
+    loaded, seconds, before = 0, 0.0, _used_time(server)
     while loaded < upto:
         if shutil.disk_usage(folder).free < _SPARE:
             raise BenchError("the disk is nearly full: nothing more is imported")
@@ -139,44 +154,50 @@ def _fill(file: BinaryIO, count: int, first: int) -> None:
         file.write(line)
 
 
-def _ask(
-    server: Server, http: httpx.Client, token: Token, query: str, patients: int, times: int
-) -> Result:
-    """Median, p95 and CPU in ms of one question, asked one after the other with other values.
+class _Asking:
+    """Questions to one server, `times` each, over one connection."""
 
-    CPU, of program and database together, tells a busy machine from a slow answer.
-    """
-    random = Random(query)
-    taken: list[int] = []
-    hits = 0
-    before = 0.0
-    for asked in range(times + _FIRST):
-        if asked == _FIRST:
-            before = _server_time(server)
-        n = random.randrange(patients)
-        url = query.format(
-            n=n,
-            number=10_000_000 + n,
-            code=random.choice(("8867-4", "718-7", "2160-0")),
-            month=f"{random.randrange(2016, 2025)}-{random.randrange(1, 13):02}",
-            family=f"novak{1 + n % 9}",
-        )
-        headers = token.headers()
-        begun = time.perf_counter_ns()
-        answer = http.get(url, headers=headers)
-        spent = time.perf_counter_ns() - begun
-        if answer.status_code != 200:
-            raise BenchError(f"{url}: {answer.status_code} {answer.text[:300]}")
-        if asked >= _FIRST:  # the first ones plan their statements
-            taken.append(spent)
-            hits += len(answer.json().get("entry", (1,)))
-    taken.sort()
-    return {
-        "p50_ms": round(percentile(taken, 50), 3),
-        "p95_ms": round(percentile(taken, 95), 3),
-        "cpu_ms": round((_server_time(server) - before) * 1000 / times, 3),
-        "hits": round(hits / times, 1),
-    }
+    def __init__(self, server: Server, times: int) -> None:
+        self._server, self._times = server, times
+        self._token = Token(server)
+        self._http = httpx.Client(base_url=f"http://127.0.0.1:{server.port}/fhir", timeout=60)
+
+    def ask(self, query: str, patients: int) -> Result:
+        """Median, p95 and CPU in ms of one question, asked one after the other with other values.
+
+        CPU, of program and database together, tells a busy machine from a slow answer.
+        """
+        random = Random(query)
+        taken: list[int] = []
+        hits = 0
+        before = 0.0
+        for asked in range(self._times + _FIRST):
+            if asked == _FIRST:
+                before = _server_time(self._server)
+            n = random.randrange(patients)
+            url = query.format(
+                n=n,
+                number=10_000_000 + n,
+                code=random.choice(("8867-4", "718-7", "2160-0")),
+                month=f"{random.randrange(2016, 2025)}-{random.randrange(1, 13):02}",
+                family=f"novak{1 + n % 9}",
+            )
+            headers = self._token.headers()
+            begun = time.perf_counter_ns()
+            answer = self._http.get(url, headers=headers)
+            spent = time.perf_counter_ns() - begun
+            if answer.status_code != 200:
+                raise BenchError(f"{url}: {answer.status_code} {answer.text[:300]}")
+            if asked >= _FIRST:  # the first ones plan their statements
+                taken.append(spent)
+                hits += len(answer.json().get("entry", (1,)))
+        taken.sort()
+        return {
+            "p50_ms": round(percentile(taken, 50), 3),
+            "p95_ms": round(percentile(taken, 95), 3),
+            "cpu_ms": round((_server_time(self._server) - before) * 1000 / self._times, 3),
+            "hits": round(hits / self._times, 1),
+        }
 
 
 def _used(folder: Path) -> int:
@@ -202,7 +223,7 @@ def told(result: Result) -> str:
         done = each["imported"]
         busy = (done["program_cpu_s"] + done["database_cpu_s"]) / done["seconds"]
         out.append(
-            f"{name} resources: {each['disk_megabytes']} MB; the last {done['resources']} imported"
+            f"{name} resources: {each['disk_megabytes']} MB; imported"
             f" in {done['seconds']} s, {done['resources'] / done['seconds']:.0f} a second,"
             f" {busy:.2f} processors busy"
         )
