@@ -29,12 +29,12 @@ from pater.access import audit
 from pater.access.caller import KEY, Caller
 from pater.access.clients import Client, ClientError, client_caller, find, public_key
 from pater.access.smart import (
-    LEEWAY,
     LONGEST_ASSERTION,
     OAuthError,
     audience_fits,
     first_use,
     is_time,
+    proved_until,
     purpose_of,
 )
 from pater.access.tokens import Tokens
@@ -291,22 +291,11 @@ def _signed(token: str, jwk: str) -> bool:
 
 def _expiry(claims: dict[str, Any], now: datetime, client: Client) -> datetime:
     """When the assertion expires; raises OAuthError unless it is valid now and not for long."""
-    leeway, moment = LEEWAY.total_seconds(), now.timestamp()
-    expires = claims.get("exp")
-    if not is_time(expires):
-        raise _refused("exp must be a number", client)
-    if moment >= expires + leeway:
-        raise _refused("the assertion has expired", client)
-    if expires > moment + LONGEST_LIFE.total_seconds() + leeway:
-        raise _refused("exp must be at most 60 seconds ahead", client)
-    for name in ("nbf", "iat"):
-        value = claims.get(name)
-        if value is not None and (not is_time(value) or value > moment + leeway):
-            raise _refused(f"{name} lies in the future", client)
-    issued = claims.get("iat")
+    until = proved_until(claims, now, LONGEST_LIFE, lambda text: _refused(text, client))
+    expires, issued = claims["exp"], claims.get("iat")
     if is_time(issued) and expires - issued > LONGEST_LIFE.total_seconds():
         raise _refused("the assertion lives longer than 60 seconds", client)
-    return datetime.fromtimestamp(expires, now.tzinfo)
+    return until
 
 
 def _refused(detail: str, client: Client | None = None, reason: str = "token-client") -> OAuthError:

@@ -127,7 +127,9 @@ async def authenticate_client(
         raise _unproved("the client is not registered")
     if not _signed(text, assertion, client):
         raise _unproved("no registered key of the client fits the signature", client)
-    expires = _times(assertion.claims, clock(), client)
+    expires = proved_until(
+        assertion.claims, clock(), LONGEST_LIFE, lambda text: _unproved(text, client)
+    )
     if not audience_fits(assertion.claims.get("aud"), audiences):
         raise _unproved("aud must be the address of the token endpoint", client)
     jti = assertion.claims.get("jti")
@@ -218,21 +220,26 @@ def _fits(algorithm: str, jwk: Mapping[str, Any]) -> bool:
             return jwk.get("kty") == "RSA"
 
 
-def _times(claims: Mapping[str, Any], now: datetime, client: Client) -> datetime:
-    """When the assertion expires; raises OAuthError unless it is valid now, and not for long."""
+def proved_until(
+    claims: Mapping[str, Any],
+    now: datetime,
+    longest: timedelta,
+    refused: Callable[[str], OAuthError],
+) -> datetime:
+    """When an assertion expires; raises `refused` unless it is valid now, and not for long."""
     leeway = LEEWAY.total_seconds()
     moment = now.timestamp()
     expires = claims.get("exp")
     if not is_time(expires):
-        raise _unproved("exp must be a number", client)
+        raise refused("exp must be a number")
     if moment >= expires + leeway:
-        raise _unproved("the assertion has expired", client)
-    if expires > moment + LONGEST_LIFE.total_seconds() + leeway:
-        raise _unproved("exp must be at most five minutes ahead", client)
+        raise refused("the assertion has expired")
+    if expires > moment + longest.total_seconds() + leeway:
+        raise refused(f"exp must be at most {longest.total_seconds():.0f} seconds ahead")
     for name in ("nbf", "iat"):
         value = claims.get(name)
         if value is not None and (not is_time(value) or value > moment + leeway):
-            raise _unproved(f"{name} lies in the future", client)
+            raise refused(f"{name} lies in the future")
     return datetime.fromtimestamp(expires, now.tzinfo)
 
 
