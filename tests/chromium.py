@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 from axe_playwright_python.async_playwright import Axe
-from playwright.async_api import Browser, ConsoleMessage, Page, async_playwright
+from playwright.async_api import Browser, ConsoleMessage, Locator, Page, async_playwright
 
 FLAGS = [
     "--disable-background-networking",
@@ -71,3 +73,20 @@ class Complaints:
         # Chromium reports our own 4xx and 5xx answers as failed loads; those are no complaint
         if message.type in ("error", "warning") and "Failed to load resource" not in message.text:
             self.texts.append(message.text)
+
+
+async def press(page: Page, control: Locator) -> None:
+    """Presses what leads to another page, and waits until that page is there.
+
+    Without the wait, what follows may still be asked of the page that is being left.
+    """
+    async with page.expect_navigation():
+        await control.click()
+
+
+async def at(page: Page, path: str) -> None:
+    """Waits for the page at an address whose whole path is `path` (a regular expression).
+
+    A glob such as `**/account` would also be met by `/login?next=/account`.
+    """
+    await page.wait_for_url(lambda address: bool(re.fullmatch(path, urlsplit(address).path)))

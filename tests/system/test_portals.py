@@ -4,17 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import json
-import re
 from collections.abc import AsyncIterator
 from io import BytesIO
 from pathlib import Path
 
 import pytest
-from playwright.async_api import Browser, Page
+from playwright.async_api import Browser, Page, expect
 from pypdf import PdfReader
 
 from pater.domains.exchange.demo import demo_region
-from tests.chromium import Complaints, faults
+from tests.chromium import Complaints, at, faults, press
 from tests.system.conftest import scratch
 from tests.system.running import Running
 
@@ -36,10 +35,10 @@ class Reader:
         await page.goto(f"{self.running.url}/login")
         await page.locator("[name=login]").fill(login)
         await page.locator("[name=password]").fill(f"demo-{login}-heslo")
-        await page.get_by_role("main").get_by_role("button").first.click()
+        await press(page, page.get_by_role("main").get_by_role("button").first)
         await page.locator("[name=code]").fill(self.running.command("totp", login))
-        await page.get_by_role("main").get_by_role("button").first.click()
-        await page.wait_for_url(re.compile("/(patient|professional)$"))
+        await press(page, page.get_by_role("main").get_by_role("button").first)
+        await at(page, "/(patient|professional)")
 
     async def language(self, lang: str) -> None:
         """Switches the language and comes back to the same page."""
@@ -77,7 +76,7 @@ async def find_by_name(page: Page, purpose: str = "TREAT") -> None:
     await form.locator("[name=family]").fill(JANA.family)
     await form.locator("[name=born]").fill(JANA.born.isoformat())
     await form.locator(f"[name=purpose][value={purpose}]").check()
-    await form.get_by_role("button").click()
+    await press(page, form.get_by_role("button"))
 
 
 async def test_a_physician_finds_the_patient_and_reads_the_report(reader: Reader) -> None:
@@ -87,25 +86,25 @@ async def test_a_physician_finds_the_patient_and_reads_the_report(reader: Reader
     # without a purpose there is no search
     form = page.locator("form", has=page.locator("[name=value]"))
     await form.locator("[name=value]").fill(JANA.rid)
-    await form.get_by_role("button").click()
-    assert await page.get_by_role("alert").count() == 1
+    await press(page, form.get_by_role("button"))
+    await expect(page.get_by_role("alert")).to_have_count(1)
     await reader.clean()
     # by identifier, with a purpose
     form = page.locator("form", has=page.locator("[name=value]"))
     await form.locator("[name=purpose][value=TREAT]").check()
-    await form.get_by_role("button").click()
-    assert await page.get_by_text(JANA.family).count() >= 1
+    await press(page, form.get_by_role("button"))
+    await expect(page.get_by_text(JANA.family).first).to_be_visible()
     await reader.clean()
     # and by name and date of birth
     await page.goto(f"{reader.running.url}/professional")
     await find_by_name(page)
-    await page.get_by_role("button", name="Otevřít záznam").first.click()
-    await page.wait_for_url("**/professional/patient")
+    await press(page, page.get_by_role("button", name="Otevřít záznam").first)
+    await at(page, "/professional/patient")
     assert JANA.rid not in page.url
     await reader.clean()
-    await page.get_by_role("main").get_by_role("table").get_by_role("link").first.click()
-    await page.wait_for_url("**/professional/documents/*")
-    assert await page.get_by_role("heading", level=1).count() == 1
+    await press(page, page.get_by_role("main").get_by_role("table").get_by_role("link").first)
+    await at(page, "/professional/documents/[^/]+")
+    await expect(page.get_by_role("heading", level=1)).to_have_count(1)
     assert JANA.family in await page.get_by_role("main").inner_text()
     await reader.clean()
     await reader.language("en")
@@ -122,8 +121,8 @@ async def test_an_unknown_person_and_a_wrong_number(reader: Reader) -> None:
         form = page.locator("form", has=page.locator("[name=value]"))
         await form.locator("[name=value]").fill(number)
         await form.locator("[name=purpose][value=ETREAT]").check()
-        await form.get_by_role("button").click()
-        assert text in await page.get_by_role("main").inner_text()
+        await press(page, form.get_by_role("button"))
+        await expect(page.get_by_role("main")).to_contain_text(text)
         await reader.clean()
 
 
@@ -135,9 +134,11 @@ async def test_the_patient_reads_downloads_and_sees_who_looked(
     physician = Reader(await other.new_page(), reader.running)
     await physician.log_in("clinician-b")
     await find_by_name(physician.page, "ETREAT")
-    await physician.page.get_by_role("button", name="Otevřít záznam").first.click()
-    await physician.page.get_by_role("main").get_by_role("table").get_by_role("link").first.click()
-    await physician.page.wait_for_url("**/professional/documents/*")
+    opening = physician.page.get_by_role("button", name="Otevřít záznam").first
+    await press(physician.page, opening)
+    table = physician.page.get_by_role("main").get_by_role("table")
+    await press(physician.page, table.get_by_role("link").first)
+    await at(physician.page, "/professional/documents/[^/]+")
     await other.close()
 
     page = reader.page
@@ -146,8 +147,8 @@ async def test_the_patient_reads_downloads_and_sees_who_looked(
     await reader.clean()
     links = page.get_by_role("main").locator(".timeline a")
     assert await links.count() >= 3
-    await links.first.click()
-    await page.wait_for_url("**/patient/documents/*")
+    await press(page, links.first)
+    await at(page, "/patient/documents/[^/]+")
     await reader.clean()
     words = {"cs": ("Stáhnout jako data", "Stáhnout jako PDF"),
              "en": ("Download as data", "Download as PDF")}[lang]  # fmt: skip

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 
 import pytest
-from playwright.async_api import Browser, Page
+from playwright.async_api import Browser, Page, expect
 
-from tests.chromium import Complaints, faults
+from tests.chromium import Complaints, at, faults, press
 from tests.web.conftest import Served
 from tests.web.house import CODE, PASSWORD
 
@@ -31,10 +31,10 @@ class Visit:
         page = await self.open("/login")
         await page.get_by_label("Přihlašovací jméno").fill("patient")
         await page.get_by_label("Heslo").fill(PASSWORD)
-        await page.get_by_role("button", name="Pokračovat").click()
+        await press(page, page.get_by_role("button", name="Pokračovat"))
         await page.get_by_label("Šestimístný kód").fill(CODE)
-        await page.get_by_role("main").get_by_role("button", name="Přihlásit se").click()
-        await page.wait_for_url("**/patient")
+        await press(page, page.get_by_role("main").get_by_role("button", name="Přihlásit se"))
+        await at(page, "/patient")
         return page
 
 
@@ -67,7 +67,7 @@ async def test_every_piece_of_a_page_is_accessible(visit: Visit) -> None:
 
 async def test_a_wrong_form_is_accessible_and_names_its_fields(visit: Visit) -> None:
     page = await visit.open("/login")
-    await page.get_by_role("button", name="Pokračovat").click()
+    await press(page, page.get_by_role("button", name="Pokračovat"))
     await page.get_by_role("alert").get_by_role("link", name="Zadejte heslo").click()
     assert await page.evaluate("document.activeElement.id") == "field-password"
     described = await page.get_by_label("Heslo").get_attribute("aria-describedby")
@@ -90,18 +90,18 @@ async def test_login_needs_nothing_but_a_keyboard(visit: Visit) -> None:
     await page.keyboard.press("Tab")
     assert await page.evaluate("document.activeElement.getAttribute('href')") == "/patient"
     await page.keyboard.press("Enter")
-    await page.wait_for_url("**/login?**")
+    await at(page, "/login")
     await focus_on(page, "field-login")
     await page.keyboard.type("patient")
     await page.keyboard.press("Tab")
     await page.keyboard.type(PASSWORD)
     await page.keyboard.press("Enter")
-    await page.wait_for_url("**/login/code")
+    await at(page, "/login/code")
     await focus_on(page, "field-code")
     await page.keyboard.type(CODE)
     await page.keyboard.press("Enter")
-    await page.wait_for_url("**/patient")
-    assert await page.get_by_role("banner").get_by_text("Jana Svobodová").is_visible()
+    await at(page, "/patient")
+    await expect(page.get_by_role("banner").get_by_text("Jana Svobodová")).to_be_visible()
 
 
 async def test_what_has_the_focus_can_be_seen(visit: Visit) -> None:
@@ -161,7 +161,7 @@ async def test_the_policy_really_stops_foreign_code(visit: Visit) -> None:
 
 async def test_the_language_switch_stays_on_the_page(visit: Visit) -> None:
     page = await visit.open("/login?next=/patient")
-    await page.get_by_role("link", name="English").click()
+    await press(page, page.get_by_role("link", name="English"))
     assert page.url.endswith("/login?next=/patient")
     assert await page.get_by_role("heading", level=1).inner_text() == "Login"
 
@@ -169,6 +169,6 @@ async def test_the_language_switch_stays_on_the_page(visit: Visit) -> None:
 async def test_on_paper_only_the_content_stays(visit: Visit) -> None:
     page = await visit.enter()
     await page.emulate_media(media="print")
-    assert not await page.get_by_role("navigation", name="Hlavní navigace").is_visible()
-    assert not await page.get_by_text("Odhlásit se").is_visible()
-    assert await page.get_by_role("heading", level=1).is_visible()
+    await expect(page.get_by_role("navigation", name="Hlavní navigace")).to_be_hidden()
+    await expect(page.get_by_text("Odhlásit se")).to_be_hidden()
+    await expect(page.get_by_role("heading", level=1)).to_be_visible()

@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 import pyotp
 import pytest
 import uvicorn
-from playwright.async_api import Browser, BrowserContext, Page
+from playwright.async_api import Browser, BrowserContext, Page, expect
 
 from pater.access.accounts import Account, save, totp_secret
 from pater.store.database import Database
@@ -18,7 +18,7 @@ from pater.store.journal import JournalEntry
 from pater.trust.keys import Keys
 from pater.web.app import WebConfig, web_app
 from pater.web.logins import AccountLogins
-from tests.chromium import Complaints, faults
+from tests.chromium import Complaints, at, faults, press
 from tests.web.house import pages
 
 pytestmark = pytest.mark.browser
@@ -60,10 +60,10 @@ class House:
         await page.goto(self.url + "/login?next=/account")
         await page.get_by_label("Login name").fill("jana")
         await page.get_by_label("Password").fill(PASSWORD)
-        await page.get_by_role("button", name="Continue").click()
+        await press(page, page.get_by_role("button", name="Continue"))
         await page.get_by_label("Six-digit code").fill(pyotp.TOTP(self.secret).now())
-        await page.get_by_role("main").get_by_role("button", name="Log in").click()
-        await page.wait_for_url("**/account")
+        await press(page, page.get_by_role("main").get_by_role("button", name="Log in"))
+        await at(page, "/account")
 
 
 @pytest.fixture
@@ -98,16 +98,16 @@ async def test_a_passkey_is_made_and_logs_in(home: House) -> None:
     page = home.page
     await home.enter()
     await home.plug()
-    await page.get_by_role("link", name="Add a passkey").click()
+    await press(page, page.get_by_role("link", name="Add a passkey"))
     await page.get_by_label("Name of the passkey").fill("Můj telefon")
-    await page.get_by_role("button", name="Make the passkey").click()
-    await page.wait_for_url("**/account?done=passkey")
-    assert await page.get_by_text("Můj telefon").first.is_visible()
-    await page.get_by_role("button", name="Log out").click()
+    await press(page, page.get_by_role("button", name="Make the passkey"))
+    assert page.url.endswith("/account?done=passkey")
+    await expect(page.get_by_text("Můj telefon").first).to_be_visible()
+    await press(page, page.get_by_role("button", name="Log out"))
     await page.goto(home.url + "/login?next=/account")
-    await page.get_by_role("button", name="Log in with a passkey").click()
-    await page.wait_for_url("**/account")
-    assert await page.get_by_role("banner").get_by_text("Jana Nováková").is_visible()
+    await press(page, page.get_by_role("button", name="Log in with a passkey"))
+    await at(page, "/account")
+    await expect(page.get_by_role("banner").get_by_text("Jana Nováková")).to_be_visible()
     # the same authenticator holds one passkey of an account
     await page.goto(home.url + "/account/passkeys/new")
     await page.get_by_label("Name of the passkey").fill("Znovu")
@@ -134,11 +134,11 @@ async def test_the_pages_are_accessible(home: House, lang: str) -> None:
     for path in ("", "/passkeys/new", "/app", "/codes", "/password"):
         await page.goto(f"{home.url}/account{path}")
         assert await faults(page) == [], path
-    await page.get_by_role("main").get_by_role("button").click()  # a wrong form
+    await press(page, page.get_by_role("main").get_by_role("button"))  # a wrong form
     assert await faults(page) == []
     await page.goto(home.url + "/account/codes")
-    await page.get_by_role("main").get_by_role("button").click()
-    assert await page.locator(".codes li").count() == 10
+    await press(page, page.get_by_role("main").get_by_role("button"))
+    await expect(page.locator(".codes li")).to_have_count(10)
     assert await faults(page) == []
     await page.set_viewport_size({"width": 320, "height": 640})
     for path in ("/account", "/login/again?next=/account"):
