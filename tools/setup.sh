@@ -61,5 +61,6 @@ if [ "$want" = dev ]; then
     echo "$key" >tests/clients/node/node_modules/.stamp
   fi
   tools/browser.sh
+  tools/softhsm.sh
 fi
 exit 0

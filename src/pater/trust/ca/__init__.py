@@ -8,6 +8,7 @@ from pater.trust.ca.errors import CaError
 from pater.trust.ca.profiles import PROFILES, Subject
 from pater.trust.ca.routes import routes
 from pater.trust.ca.signer import FileSigners, LocalSigner, Signer, Signers
+from pater.trust.ca.stamping import Stamps
 from pater.trust.ca.tables import ITSELF, STATES, Kept, Operator
 
 __all__ = [
@@ -23,6 +24,7 @@ __all__ = [
     "Operator",
     "Signer",
     "Signers",
+    "Stamps",
     "Subject",
     "routes",
 ]

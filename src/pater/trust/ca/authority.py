@@ -45,6 +45,7 @@ _TRIES: Final = 8
 _SERVICES: Final = {
     "ocsp": ("ocsp-signer", "Páteř OCSP", 10),
     "tsa": ("timestamping", "Páteř TSA", 365),
+    "seal": ("service-seal", "Páteř pečeť", 60),
 }
 
 
@@ -302,7 +303,7 @@ class Authority:
         )  # fmt: skip
 
     async def identity(self, name: str) -> Identity | None:
-        """A service of Páteř (`ocsp`, `tsa`) with a certificate that holds; None = no CA yet.
+        """A service of Páteř (`ocsp`, `tsa`, `seal`) with a certificate that holds; None = no CA.
 
         The certificate is made, and renewed in time, on asking.
         """

@@ -103,6 +103,13 @@ def _profiles() -> dict[str, Profile]:
         ),
         replace(
             _profile(
+                "service-seal", "certifikát pro pečeť služby", "certificate for the service's seal",
+                730, "name", "", _DOCUMENT_SIGNING,
+            ),
+            commits=True, by_hand=False,
+        ),
+        replace(
+            _profile(
                 "timestamping", "certifikát časových razítek", "certificate for time stamps",
                 1825, "name", "ico organization", oid.TIME_STAMPING,
             ),

@@ -264,6 +264,17 @@ async def newest_of_key(db: Database, holder: str, key_hash: bytes) -> Kept | No
     return _kept(row) if row else None
 
 
+async def key_in_force(db: Database, key_hash: bytes, now: datetime) -> bool | None:
+    """Whether a certificate of this key is in force; None when none was ever issued for it."""
+    row = await db.fetchrow(
+        "select count(*) as known,"
+        " coalesce(bool_or(state = 'Issued' and not_after > $2), false) as good"
+        " from ca_certificate where key_hash = $1 and state in ('Issued', 'Revoked')",
+        key_hash, now,
+    )  # fmt: skip
+    return None if row is None or not row["known"] else bool(row["good"])
+
+
 @dataclass(frozen=True, slots=True)
 class Status:
     """What a responder says of an issued certificate."""

@@ -5,16 +5,17 @@ from __future__ import annotations
 import secrets
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
-from hashlib import sha256
+from datetime import datetime
+from functools import lru_cache
 from typing import ClassVar, Final
 
-from asn1crypto import algos, cms, core, tsp
-from asn1crypto import x509 as asn1_x509
+from asn1crypto import cms, core, tsp
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa
 from cryptography.hazmat.primitives.serialization import Encoding
+
+from pater.trust.tsa.token import Former, tst_info
 
 LONGEST_REQUEST: Final = 8 * 1024
 HASHES: Final = {"sha256": 32, "sha384": 48, "sha512": 64}
@@ -90,30 +91,39 @@ class Authority:
             token = self._token(_read(request))
         except RefusalError as refusal:
             return _refused(refusal)
-        granted = {"status": {"status": "granted"}, "time_stamp_token": token}
+        granted = {
+            "status": {"status": "granted"},
+            "time_stamp_token": cms.ContentInfo.load(token),
+        }
         return bytes(Response(granted).dump())
 
     def stamp(self, digest: bytes, algorithm: str = "sha256") -> bytes:
         """A token over a digest, for callers in this process. Raises RefusalError."""
-        imprint = {"hash_algorithm": {"algorithm": algorithm}, "hashed_message": digest}
-        request = {"version": "v1", "message_imprint": imprint, "cert_req": True}
-        return bytes(self._token(_read(tsp.TimeStampReq(request).dump())).dump())
+        if HASHES.get(algorithm) != len(digest):
+            raise RefusalError("bad_alg", f"stamped are values of {', '.join(HASHES)}")
+        return self._made(algorithm, digest, None, with_certificates=True)
 
-    def _token(self, request: tsp.TimeStampReq) -> cms.ContentInfo:
+    def _token(self, request: tsp.TimeStampReq) -> bytes:
         policy = request["req_policy"].native
         if policy is not None and policy != self.policy:
             raise RefusalError("unaccepted_policy", f"this authority stamps under {self.policy}")
-        info = {
-            "version": "v1",
-            "policy": self.policy,
-            "message_imprint": request["message_imprint"],
-            "serial_number": secrets.randbits(127) + 1,
-            "gen_time": self.clock().astimezone(UTC).replace(microsecond=0),
-            "accuracy": {"seconds": self.accuracy},
-        }
-        if request["nonce"].native is not None:
-            info["nonce"] = request["nonce"].native
-        return _signed(tsp.TSTInfo(info).dump(), self.signer, bool(request["cert_req"].native))
+        imprint = request["message_imprint"]
+        return self._made(
+            imprint["hash_algorithm"]["algorithm"].native,
+            imprint["hashed_message"].native,
+            request["nonce"].native,
+            with_certificates=bool(request["cert_req"].native),
+        )
+
+    def _made(
+        self, algorithm: str, digest: bytes, nonce: int | None, *, with_certificates: bool
+    ) -> bytes:
+        serial, time = secrets.randbits(127) + 1, self.clock()
+        content = tst_info(self.policy, algorithm, digest, serial, time, self.accuracy, nonce)
+        former = _former(self.signer.certificate, tuple(self.signer.chain))
+        attributes = former.attributes(content)
+        signature = self.signer.sign(attributes)
+        return former.token(content, attributes, signature, certificates=with_certificates)
 
 
 def _read(data: bytes) -> tsp.TimeStampReq:
@@ -151,45 +161,7 @@ def _refused(refusal: RefusalError) -> bytes:
     return bytes(Response({"status": status}).dump())
 
 
-def _signed(content: bytes, signer: Signer, with_certificates: bool) -> cms.ContentInfo:
-    """CMS SignedData over a TSTInfo, with the attributes that RFC 3161 and 5816 ask for."""
-    der = signer.certificate.public_bytes(Encoding.DER)
-    certificate = asn1_x509.Certificate.load(der)
-    name = asn1_x509.GeneralName("directory_name", certificate.issuer)
-    which = {
-        "cert_hash": sha256(der).digest(),  # SHA-256 is the default of ESSCertIDv2
-        "issuer_serial": {"issuer": [name], "serial_number": certificate.serial_number},
-    }
-    attributes = cms.CMSAttributes(
-        [
-            {"type": "content_type", "values": ["tst_info"]},
-            {"type": "message_digest", "values": [sha256(content).digest()]},
-            {"type": "signing_certificate_v2", "values": [{"certs": [which]}]},
-        ]
-    )
-    rsa_key = certificate.public_key.algorithm == "rsa"
-    algorithm = "sha256_rsa" if rsa_key else "sha256_ecdsa"
-    identity = {"issuer": certificate.issuer, "serial_number": certificate.serial_number}
-    about_signer = {
-        "version": "v1",
-        "sid": cms.SignerIdentifier("issuer_and_serial_number", identity),
-        "digest_algorithm": algos.DigestAlgorithm({"algorithm": "sha256"}),
-        "signed_attrs": attributes,
-        "signature_algorithm": algos.SignedDigestAlgorithm({"algorithm": algorithm}),
-        "signature": signer.sign(attributes.untag().dump()),
-    }
-    signed: dict[str, object] = {
-        "version": "v3",
-        "digest_algorithms": [algos.DigestAlgorithm({"algorithm": "sha256"})],
-        "encap_content_info": {
-            "content_type": "tst_info",
-            "content": core.ParsableOctetString(content),
-        },
-        "signer_infos": [about_signer],
-    }
-    if with_certificates:
-        signed["certificates"] = [
-            asn1_x509.Certificate.load(one.public_bytes(Encoding.DER))
-            for one in (signer.certificate, *signer.chain)
-        ]
-    return cms.ContentInfo({"content_type": "signed_data", "content": cms.SignedData(signed)})
+@lru_cache(maxsize=4)
+def _former(certificate: x509.Certificate, chain: tuple[x509.Certificate, ...]) -> Former:
+    ders = [one.public_bytes(Encoding.DER) for one in (certificate, *chain)]
+    return Former(ders[0], ders[1:])

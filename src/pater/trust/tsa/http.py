@@ -1,8 +1,9 @@
-"""`POST /tsa`: the time-stamp authority for others (RFC 3161, 3.4), and its root certificate."""
+"""`POST /tsa`: the time-stamp authority for others (RFC 3161, 3.4), and its root certificates."""
 
 from __future__ import annotations
 
-from typing import Final
+from dataclasses import dataclass
+from typing import Final, Protocol
 
 from cryptography.hazmat.primitives.serialization import Encoding
 from starlette.requests import ClientDisconnect, Request
@@ -15,9 +16,32 @@ from pater.trust.tsa.client import QUERY, REPLY
 _PEM: Final = "application/x-pem-file"
 
 
-def routes(authority: Authority) -> list[BaseRoute]:
+class Stamps(Protocol):
+    """Whoever knows which authority stamps now."""
+
+    async def authority(self) -> Authority:
+        """Who stamps now."""
+        ...
+
+    async def roots(self) -> bytes:
+        """The certificates under which its stamps are believed, as PEM."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class _Always:
+    one: Authority
+
+    async def authority(self) -> Authority:
+        return self.one
+
+    async def roots(self) -> bytes:
+        return self.one.root.public_bytes(Encoding.PEM)
+
+
+def routes(stamps: Stamps | Authority) -> list[BaseRoute]:
     """Open to everybody: a stamp tells nothing of anybody, and its request is a hash."""
-    root = authority.root.public_bytes(Encoding.PEM)
+    who = _Always(stamps) if isinstance(stamps, Authority) else stamps
 
     async def stamp(request: Request) -> Response:
         kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
@@ -31,11 +55,11 @@ def routes(authority: Authority) -> list[BaseRoute]:
                     return PlainTextResponse("the request is too long\n", 413)
         except ClientDisconnect:
             return Response(status_code=400)
-        answer = authority.answer(bytes(body))
+        answer = (await who.authority()).answer(bytes(body))
         return Response(answer, media_type=REPLY, headers={"Cache-Control": "no-store"})
 
     async def certificate(_: Request) -> Response:
-        return Response(root, media_type=_PEM)
+        return Response(await who.roots(), media_type=_PEM)
 
     return [
         Route("/tsa", stamp, methods=["POST"]),

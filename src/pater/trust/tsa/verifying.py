@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
@@ -31,6 +32,10 @@ class StampError(Exception):
     """A token, or an answer that should hold one, that is not good; the text says why."""
 
 
+class OtherError(StampError):
+    """A token that is over something else."""
+
+
 @dataclass(frozen=True, slots=True)
 class Stamp:
     """What a good token says: when, by whom, under which number and policy."""
@@ -39,6 +44,15 @@ class Stamp:
     authority: str
     serial: int
     policy: str
+
+
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """A token whose signature holds: what it says, and by whom; the chain is not looked at."""
+
+    stamp: Stamp
+    certificate: x509.Certificate
+    others: tuple[x509.Certificate, ...]
 
 
 def token_of(response: bytes) -> bytes:
@@ -68,21 +82,39 @@ def verify(
     """What a token over this digest says. Raises StampError when anything is wrong with it."""
     if len(token) > LONGEST_TOKEN:
         raise StampError("the time stamp is too long")
+    opened = open_token(token, lambda name: digest if name == algorithm else None, nonce=nonce)
+    with _readable():
+        _check_chain(opened.certificate, opened.others, roots, opened.stamp.time)
+    return opened.stamp
+
+
+def open_token(
+    token: bytes, digest_of: Callable[[str], bytes | None], *, nonce: int | None = None
+) -> Opened:
+    """A token over what has this digest (by hash name), signed with the key it names.
+
+    Raises StampError. Whether its authority is to be believed is asked elsewhere.
+    """
+    if len(token) > LONGEST_TOKEN:
+        raise StampError("the time stamp is too long")
+    with _readable():
+        return _opened(token, digest_of, nonce)
+
+
+@contextmanager
+def _readable() -> Iterator[None]:
     try:
-        return _verified(token, digest, roots, algorithm, nonce)
-    except (ValueError, TypeError, KeyError, OverflowError, RecursionError) as error:
+        yield
+    except (ValueError, TypeError, LookupError, OverflowError, RecursionError) as error:
         raise StampError("the time stamp cannot be read") from error
-    except (x509.ExtensionNotFound, UnsupportedAlgorithm, AttributeError) as error:
+    except (
+        x509.ExtensionNotFound, x509.DuplicateExtension, x509.InvalidVersion,
+        UnsupportedAlgorithm, AttributeError, NotImplementedError,
+    ) as error:  # fmt: skip
         raise StampError("the certificate of the time stamp cannot be used") from error
 
 
-def _verified(
-    token: bytes,
-    digest: bytes,
-    roots: Sequence[x509.Certificate],
-    algorithm: str,
-    nonce: int | None,
-) -> Stamp:
+def _opened(token: bytes, digest_of: Callable[[str], bytes | None], nonce: int | None) -> Opened:
     content = cms.ContentInfo.load(token, strict=True)
     if content["content_type"].native != "signed_data":
         raise StampError("the time stamp is not signed data")
@@ -92,9 +124,9 @@ def _verified(
     raw = bytes(signed["encap_content_info"]["content"])
     info = tsp.TSTInfo.load(raw, strict=True).native
     imprint = info["message_imprint"]
-    stamped = imprint["hash_algorithm"]["algorithm"], imprint["hashed_message"]
-    if stamped != (algorithm, digest):
-        raise StampError("the time stamp is over something else")
+    name = imprint["hash_algorithm"]["algorithm"]
+    if name not in _HASHES or digest_of(name) != imprint["hashed_message"]:
+        raise OtherError("the time stamp is over something else")
     if nonce is not None and info["nonce"] != nonce:
         raise StampError("the time stamp answers another request")
     if len(signed["signer_infos"]) != 1:
@@ -108,8 +140,9 @@ def _verified(
     if list(usage.value) != [ExtendedKeyUsageOID.TIME_STAMPING] or not usage.critical:
         raise StampError("the certificate is not one for time stamps alone")
     when: datetime = info["gen_time"]
-    _check_chain(certificate, certificates, roots, when)
-    return Stamp(when, certificate.subject.rfc4514_string(), info["serial_number"], info["policy"])
+    by = certificate.subject.rfc4514_string()
+    stamp = Stamp(when, by, info["serial_number"], info["policy"])
+    return Opened(stamp, certificate, tuple(certificates))
 
 
 def _certificates(signed: cms.SignedData) -> list[x509.Certificate]:

@@ -1,0 +1,1 @@
+"""Seals and signatures of documents: made, extended, validated (ETSI AdES)."""
