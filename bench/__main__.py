@@ -17,6 +17,8 @@ from bench.consistency import check
 from bench.consistency import told as consistency
 from bench.measure import BenchError, Options
 from bench.peer import peer
+from bench.policy import Deciding, policy
+from bench.policy import told as policy_told
 from bench.profiling import WORKLOADS, profile
 from bench.report import report
 from bench.section import Api
@@ -62,6 +64,9 @@ def _options() -> argparse.ArgumentParser:
     six = commands.add_parser("transparency", help="the log of the journal, and what it costs")
     six.add_argument("--entries", type=int, default=20_000)
     six.add_argument("--log-rounds", type=int, default=5)
+    seven = commands.add_parser("policy", help="searches decided by policy, beside none")
+    seven.add_argument("--consents", type=int, default=200)
+    seven.add_argument("--policy-rounds", type=int, default=9)
     four = commands.add_parser("consistency", help="clients, kills, and a checker of histories")
     four.add_argument("--minutes", type=float, default=10)
     four.add_argument("--seed", type=int, default=1)
@@ -112,6 +117,11 @@ def main() -> int:
             found = transparency(Following(asked.entries, asked.log_rounds))
             _keep(found, _RESULTS / "latest-transparency.json")
             print(transparency_told(found))
+            return 0
+        if asked.command == "policy":
+            found = policy(Deciding(consents=asked.consents, rounds=asked.policy_rounds))
+            _keep(found, _RESULTS / "latest-policy.json")
+            print(policy_told(found))
             return 0
         if asked.command == "consistency":
             verdict = check(asked.minutes, asked.seed)

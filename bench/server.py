@@ -25,6 +25,7 @@ class Server(Child):
             **os.environ,
             "PATER_DATA": str(self.folder / "data"),
             "PATER_PORT": str(self.port),
+            "PATER_POLICY": "declared",  # as callers state: compared over versions
             "PATER_WORKERS": str(workers),
         }
         self._process: subprocess.Popen[bytes] | None = None

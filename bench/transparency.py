@@ -43,8 +43,8 @@ class Following:
     rounds: int = 5
 
 
-class _Postgres(Child):
-    """An embedded server as it ships, without the rest."""
+class Postgres(Child):
+    """An embedded server as it ships, without the rest; `dsn` is where it answers."""
 
     dsn = ""
 
@@ -58,7 +58,7 @@ class _Postgres(Child):
 
 def transparency(asked: Following) -> dict[str, Any]:
     """The figures, as plain data."""
-    with _Postgres("transparency") as postgres:
+    with Postgres("transparency") as postgres:
         return asyncio.run(_measured(asked, postgres.dsn))
 
 
@@ -79,9 +79,9 @@ async def _measured(asked: Following, dsn: str) -> dict[str, Any]:
         for turn in range(asked.rounds + 1):
             order = (followed, plain) if turn % 2 else (plain, followed)
             cost = {id(db): await _cost(db, asked.entries) for db in order}
-            before, begun = _cpu(), time.perf_counter()
+            before, begun = cpu(), time.perf_counter()
             await keeper.advance()
-            spent, seconds = _cpu() - before, time.perf_counter() - begun
+            spent, seconds = cpu() - before, time.perf_counter() - begun
             if turn:  # the first warms up
                 rounds.append((cost[id(followed)], cost[id(plain)], spent, seconds))
         size = await followed.fetchval(
@@ -121,13 +121,14 @@ async def _cost(db: Database, entries: int) -> float:
     """CPU seconds of client and database for so many entries, in commits of GROUP."""
     at = now()
     made = [_entry(at, n) for n in range(entries)]
-    before = _cpu()
+    before = cpu()
     for first in range(0, entries, GROUP):
         await write_entries(db, made[first : first + GROUP])
-    return _cpu() - before
+    return cpu() - before
 
 
-def _cpu() -> float:
+def cpu() -> float:
+    """CPU seconds that this process and its database have spent."""
     spent = tree_time(os.getpid())
     return spent.program + spent.database
 

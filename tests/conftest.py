@@ -21,6 +21,7 @@ from pater.store import embedded
 from pater.store.database import Database
 from pater.store.embedded import EmbeddedPostgres
 from pater.store.migrate import migrate
+from tests import completeness
 from tests.chromium import chromium
 
 # The same examples each time: a red test says what was changed. `HYPOTHESIS_PROFILE=wide` and
@@ -30,6 +31,8 @@ settings.register_profile("wide", derandomize=False, max_examples=2000)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "same"))
 
 __all__ = ["chromium"]
+
+completeness.install()
 
 TEMPLATE = "pater_template"
 _numbers = itertools.count(1)
@@ -114,6 +117,7 @@ async def fresh_database(postgres: EmbeddedPostgres, template: str) -> AsyncIter
         db = await Database.open(database_dsn(postgres.dsn, name), min_size=1, max_size=10)
         try:
             yield db
+            await completeness.hold(db.dsn)
         finally:
             await db.close()
             await admin.execute(f"drop database {name} with (force)")

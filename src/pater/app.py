@@ -3,20 +3,25 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from random import SystemRandom
+from time import monotonic
 from uuid import uuid4
 
+import httpx
+from cryptography.hazmat.primitives.serialization import Encoding
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute, Mount, Route
 from starlette.types import ASGIApp, Receive, Scope, Send
+from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 
 import pater
 import pater.access
@@ -24,22 +29,43 @@ import pater.registers
 import pater.store
 import pater.terminology
 import pater.trust
+from pater.access import client_tls, policy_versions, transparency
 from pater.access import routes as access_routes
-from pater.access import transparency
 from pater.access.app_metadata import addresses
 from pater.access.app_tokens import AppDesk
+from pater.access.attended import Attended
+from pater.access.federation.desk import Federation
+from pater.access.federation.provider import Providers
 from pater.access.gateway import Gateway
+from pater.access.peer import Peer, networks
+from pater.access.policy_files import body_of, read_policy
+from pater.access.rates import Rates
 from pater.access.revocations import Revocations
+from pater.access.standing import DatabaseStanding
 from pater.access.tokens import Tokens
 from pater.access.transparency.log import LogKeys, TransparencyLog
+from pater.access.transparency.watching import state_of
 from pater.domain import Domain, Listener, Parts, Services
 from pater.domains.apps import domain as apps
+from pater.domains.consents import domain as consents
 from pater.domains.exchange import domain as exchange
+from pater.domains.simulators import domain as simulators
 from pater.fhir.definitions import TYPE_NUMBER
 from pater.fhir.issues import Issue
 from pater.records.gate import Gate
+from pater.records.standing_kept import StandingKept
+from pater.registers.claimed import Claimed
 from pater.registers.patients import PatientRegister
-from pater.rest import audit_log, bulk, search_index, subscriptions, terminology
+from pater.rest import (
+    access_explain,
+    audit_events,
+    audit_log,
+    bulk,
+    sealing,
+    search_index,
+    subscriptions,
+    terminology,
+)
 from pater.rest.app import fhir_app
 from pater.rest.config import RestConfig
 from pater.rest.cors import with_origins
@@ -47,6 +73,7 @@ from pater.rest.later import KIND as LATER
 from pater.rest.later import Later
 from pater.rest.profiles import StoredProfiles
 from pater.rest.responses import outcome
+from pater.rest.subscriptions.mail import letters
 from pater.settings import Settings
 from pater.store.database import Database
 from pater.store.feed import run_listener
@@ -56,6 +83,10 @@ from pater.store.workers import Workers
 from pater.store.write import Committer
 from pater.trust import ca, identity
 from pater.trust.keys import Keys
+from pater.trust.seal.assembly import Wishes, service_of
+from pater.trust.seal.own import Own
+from pater.trust.seal.service import Service as SealService
+from pater.trust.tsa.self_made import self_made
 from pater.web.app import DomainFolders, WebConfig, web_app
 from pater.web.logins import AccountLogins
 from pater.web.pages import DemoAccount
@@ -63,7 +94,7 @@ from pater.web.portals import PORTALS, furnished
 from pater.web.problems import problem
 
 DemoAccounts = Callable[[], Awaitable[Sequence[DemoAccount]]]
-DOMAINS: tuple[Domain, ...] = (exchange, apps)
+DOMAINS: tuple[Domain, ...] = (exchange, consents, apps, simulators)
 
 
 def now() -> datetime:
@@ -95,6 +126,22 @@ def certification(settings: Settings, db: Database) -> ca.Authority:
     return ca.Authority(db, ca.FileSigners(settings.data / "ca"), settings.base_url, now)
 
 
+def seal_service(settings: Settings, db: Database) -> SealService:
+    """The service that seals. Raises SealError or KeysError for settings that cannot be used."""
+    stamps = self_made(settings.data / "keys", now).root  # those that `POST /tsa` gives
+    wishes = Wishes(
+        settings.seal_key,
+        settings.seal_password,
+        settings.seal_password_file,
+        settings.seal_roots,
+        settings.seal_origins,
+        settings.stamp_url,
+        settings.stamp_roots,
+        unrevocable=(stamps.public_bytes(Encoding.DER),),
+    )
+    return service_of(wishes, Own(certification(settings, db), now), now)
+
+
 def _folder(module: object) -> Path:
     return Path(str(getattr(module, "__file__", ""))).resolve().parent / "migrations"
 
@@ -115,13 +162,16 @@ class House:
     later: Later
     profiles: StoredProfiles
     revocations: Revocations
+    federation: Federation
 
 
 def built_in(services: Services) -> dict[str, Parts]:
     """What the rooms of `rest` add to the API, in the same shape as a domain's parts."""
     return {
         "search": search_index.parts(services),
+        "audit": audit_events.parts(services),
         "bulk": bulk.parts(services),
+        "sealing": sealing.parts(services),
         "terminology": terminology.parts(services),
     }
 
@@ -133,7 +183,7 @@ async def open_house(
     """Connects, migrates and builds every floor; closes the connections at the end."""
     keys = Keys.load_or_create(settings.data / "keys")
     async with AsyncExitStack() as stack:
-        db = await Database.open(dsn, max_size=max(2, min(10, 28 // settings.workers)))
+        db = await Database.open(dsn, max_size=max(2, min(10, 18 // settings.workers)))
         stack.push_async_callback(db.close)
         await migrate(db, rooms(domains))
         await stack.enter_async_context(search_index.kept_up(db))
@@ -141,7 +191,16 @@ async def open_house(
         await committer.start()
         stack.push_async_callback(committer.stop)
         fhir_url = settings.base_url + "/fhir"
-        gate = Gate(db, committer, now, keys.cursor_key, new_id, base_url=fhir_url)
+        body = body_of(settings.policy)
+        policy = read_policy(body)
+        await policy_versions.keep(db, policy, body, now())
+        attended = Attended(DatabaseStanding(db, now, policy.territories))
+        gate = Gate(
+            db, committer, now, keys.cursor_key, new_id, base_url=fhir_url, policy=policy,
+            standing=attended,
+        )  # fmt: skip
+        for kept, keeper in StandingKept(db, now, fhir_url).keepers().items():
+            gate.keep(kept, keeper)
         random = SystemRandom()
         register = PatientRegister(
             db, next_person=committer.next_person, random=random, clock=now, new_id=new_id
@@ -151,6 +210,14 @@ async def open_house(
         await revocations.refresh()
         log_keys = LogKeys.of_folder(settings.data / "keys", now, settings.stamp_roots)
         log = TransparencyLog.of(db, log_keys, now, settings.stamp_url)
+        mail = subscriptions.Mail(
+            settings.mail_host,
+            settings.mail_port,
+            settings.mail_tls,
+            settings.mail_user,
+            settings.mail_password,
+            settings.mail_sender,
+        )
         services = Services(
             gate=gate,
             db=db,
@@ -167,7 +234,11 @@ async def open_house(
             log=log,
             revocations=revocations,
             journal=committer.journal_only,
+            seals=seal_service(settings, db),
             secret=keys.derived("pages of domains"),
+            attended=attended,
+            letters=letters(mail),
+            demo=settings.demo,
         )
         parts = {d.name: d.build(services) for d in domains} | built_in(services)
         parts["subscriptions"] = subscriptions.parts(
@@ -176,23 +247,22 @@ async def open_house(
             rules=subscriptions.Rules(
                 subscriptions.networks(settings.hook_networks), http=settings.demo
             ),
-            mail=subscriptions.Mail(
-                settings.mail_host,
-                settings.mail_port,
-                settings.mail_tls,
-                settings.mail_user,
-                settings.mail_password,
-                settings.mail_sender,
-            ),
+            mail=mail,
         )
+        parts["access"] = access_explain.parts(services, policy)
         parts["ca"] = Parts(routes=ca.routes(certification(settings, db), now))
-        parts["transparency"] = audit_log.parts(services, log)
+        stamps = ca.Stamps(certification(settings, db), log_keys.authority, now)
+        parts["transparency"] = audit_log.parts(services, log, stamps)
         later = Later(db, services.files, fhir_url)
         parts["later"] = Parts(jobs={LATER: later.work})
         parts["revocations"] = Parts(tasks=[revocations.follow])
+        # calls only the providers of identities that an operator wrote down
+        http = await stack.enter_async_context(httpx.AsyncClient(trust_env=False))
+        providers = Providers(http, identity.load_or_create(settings.data / "keys"), now)
+        federation = Federation(db, keys, providers, settings.base_url, now, Claimed(register))
         yield House(
             settings, keys, db, committer, gate, register, services, parts, domains,
-            later, profiles, revocations,
+            later, profiles, revocations, federation,
         )  # fmt: skip
 
 
@@ -249,7 +319,9 @@ def api_of(house: House) -> ASGIApp:
             app_urls=addresses(settings.base_url) if apps in house.domains else {},
             patient_claims=house.register.claims_of,
             cors=bool(settings.cors_origins.split()),
+            certificates=settings.knows_certificates,
             link_key=house.keys.derived("links"),
+            log=house.services.log is not None,
             later=house.later,
             profiles=house.profiles,
         ),
@@ -287,7 +359,9 @@ def build(house: House, demo_accounts: DemoAccounts | None = None) -> ASGIApp:
             await house.db.fetchval("select 1")
         except OSError:
             return JSONResponse({"status": "database down"}, 503)
-        return JSONResponse({"status": "ready"})
+        log = house.services.log
+        state = await state_of(log.db, now()) if log else "none"
+        return JSONResponse({"status": "ready", "log_of_the_journal": state})
 
     logins = AccountLogins(
         house.db,
@@ -309,8 +383,10 @@ def build(house: House, demo_accounts: DemoAccounts | None = None) -> ASGIApp:
             domains={d.name: DomainFolders(d.templates, d.locale, d.static) for d in house.domains},
             portals=furnished(PORTALS, [n for d in house.domains for n in d.navigation]),
             pages=[parts.pages for parts in house.parts.values() if parts.pages],
+            attending=[parts.attention for parts in house.parts.values() if parts.attention],
             demo=settings.demo,
             demo_accounts=demo_accounts,
+            federation=house.federation,
         )
     )
     added = [route for parts in house.parts.values() for route in parts.routes]
@@ -327,6 +403,7 @@ def build(house: House, demo_accounts: DemoAccounts | None = None) -> ASGIApp:
                 tokens=tokens,
                 journal=house.committer.journal_only,
                 apps=_app_desk(house, tokens) if apps in house.domains else None,
+                tls=settings.knows_certificates,
             ),
             *added,
             # a batch is posted to the base itself, with or without a slash at its end
@@ -345,7 +422,14 @@ def build(house: House, demo_accounts: DemoAccounts | None = None) -> ASGIApp:
         house.committer.journal_only,
         demo=settings.demo,
     )
-    return with_origins(front, frozenset(settings.cors_origins.split()))
+    slow = Rates(front, monotonic)
+    seen = with_origins(slow, frozenset(settings.cors_origins.split()))
+    return Peer(
+        ProxyHeadersMiddleware(seen, os.environ.get("FORWARDED_ALLOW_IPS", "127.0.0.1")),  # type: ignore[arg-type]
+        tokens,
+        client_tls.Standing(house.db, now),
+        networks(settings.certificate_proxies),
+    )
 
 
 async def _problem(request: Request, error: Exception) -> Response:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import os
+import secrets
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -20,14 +21,21 @@ from pater.access import accounts, apps, clients
 from pater.access.accounts import Account
 from pater.access.caller import TWO_FACTORS, Caller
 from pater.access.clients import Client, client_caller
+from pater.access.federation import identities, issuers
+from pater.access.federation.issuers import Issuer
 from pater.access.policy import ROLE_PURPOSES
+from pater.access.scopes import SEAL
 from pater.access.sessions import account_caller
 from pater.access.tokens import Tokens
 from pater.app import House, now
 from pater.domains.apps import sample
-from pater.domains.exchange.demo import Region, demo_region
+from pater.domains.exchange.demo import Region, care, demo_region
+from pater.domains.exchange.demo.people import Person
 from pater.domains.exchange.intake import Intake
+from pater.domains.simulators import people
+from pater.domains.simulators.identity import PATH as SIMULATED_AT
 from pater.fhir.json import parse
+from pater.records.changes import Change
 from pater.registers.patients import known_identifiers, strong_key
 from pater.serving import ServingError, running_database
 from pater.settings import Settings
@@ -36,6 +44,7 @@ from pater.trust.keys import Keys
 from pater.web.pages import DemoAccount
 
 TOKEN_LIFETIME: Final = timedelta(hours=12)
+SIMULATED: Final = {one.key: one for one in people.PEOPLE}
 MARK: Final = "This folder holds a demonstration: its passwords and keys are public.\n"
 
 
@@ -92,6 +101,17 @@ PLAYERS: Final[tuple[Player, ...]] = (
         "",
         {"cs": "Lékař první nemocnice", "en": "A physician of the first hospital"},
     ),
+    Player(
+        "privacy",
+        "Mgr. Hana Tichá",
+        "privacy-officer",
+        "",
+        "",
+        {
+            "cs": "Prověřuje přístupy v nouzi",
+            "en": "Reviews what was opened in an emergency",
+        },
+    ),
 )
 
 
@@ -136,9 +156,11 @@ class Preparation:
         example = sample.app(house.settings.base_url)
         if await apps.find(house.db, example.id) != example:
             await apps.register(house.db, example, now)
+        await _register_issuer(house)
         if not self._empty:
             await _load(house, region)
         await _open_accounts(house, region)
+        await _number_professionals(house, region)
 
 
 async def _register_clients(house: House, region: Region) -> None:
@@ -168,11 +190,49 @@ async def _register_clients(house: House, region: Region) -> None:
                 organization=ico,
                 organization_name=organization,
                 jwks={"keys": [dict(key.as_dict(private=False))]},
-                scopes=(scope,),
+                scopes=(scope, SEAL) if role == "provider-system" else (scope,),
                 purposes=ROLE_PURPOSES[role],
             ),
             now,
         )
+
+
+async def _register_issuer(house: House) -> None:
+    """The simulated provider of identities, at our own address."""
+    simulated = Issuer(
+        id="simulated",
+        address=house.settings.base_url + SIMULATED_AT,
+        name={"cs": "Simulovaná identita státu", "en": "Simulated identity of the state"},
+        client_id=people.CLIENT,
+        proof="client_secret_basic",
+        secret=people.SECRET,
+        claims=people.CLAIMS,
+        demo=True,
+    )
+    if await issuers.find(house.db, house.keys, simulated.id) != simulated:
+        await issuers.register(house.db, house.keys, simulated, now)
+
+
+async def _number_professionals(house: House, region: Region) -> None:
+    """Whom the simulated provider names as professionals: a player, and one who only comes so."""
+    alena = SIMULATED["alena"].professional
+    known = await identities.of_professional(house.db, alena)
+    if not known:
+        await identities.set_professional(house.db, "clinician-b", alena, now())
+    physician = SIMULATED["frantisek"]
+    if not await identities.of_professional(house.db, physician.professional):
+        hospital = next(h for h in region.hospitals if h.key == "b")
+        made = Account(
+            id="physician-and-patient",
+            login="physician-and-patient",
+            name=f"MUDr. {physician.name}",
+            role="clinician",
+            organization=hospital.ico,
+            organization_name=hospital.name,
+        )
+        password = secrets.token_urlsafe(32)  # nobody knows it
+        await accounts.save(house.db, house.keys, made, password, None, now)
+        await identities.set_professional(house.db, made.id, physician.professional, now())
 
 
 async def _load(house: House, region: Region) -> None:
@@ -186,6 +246,28 @@ async def _load(house: House, region: Region) -> None:
         for body, sender in documents:
             caller = await system_caller(house.db, f"hospital-{sender}")
             await intake.accept(caller, parse(body), body)
+    for hospital in region.hospitals:
+        caller = await system_caller(house.db, f"hospital-{hospital.key}")
+        stays = [
+            Change("create", "Encounter", None, care.encounter(found[1], hospital.key))
+            for person in region.patients
+            if care.in_care(person, hospital.key) and (found := await _registered(house, person))
+        ]
+        await house.gate.commit(caller, stays)
+    for person in region.patients:
+        if person.key == care.RESERVED and (found := await _registered(house, person)):
+            loader = await system_caller(house.db, "loader")
+            declared = Change("create", "Consent", None, care.reserve(found[1]))
+            await house.gate.commit(loader, [declared])
+
+
+async def _registered(house: House, person: Person) -> tuple[int, str] | None:
+    """The number and the Patient id of a person of the region, None where no document came."""
+    keys = [strong_key(i) for i in known_identifiers(person.resource()) if i.usable]
+    row = await house.db.fetchrow(
+        "select person, target from claim where key = any($1::bytea[]) limit 1", keys
+    )
+    return (row["person"], row["target"]) if row else None
 
 
 async def _open_accounts(house: House, region: Region) -> None:
@@ -198,15 +280,7 @@ async def _open_accounts(house: House, region: Region) -> None:
         hospital = hospitals.get(player.hospital)
         person, patient = 0, ""
         if player.person:
-            keys = [
-                strong_key(i)
-                for i in known_identifiers(people[player.person].resource())
-                if i.usable
-            ]
-            row = await house.db.fetchrow(
-                "select person, target from claim where key = any($1::bytea[]) limit 1", keys
-            )
-            person, patient = (row["person"], row["target"]) if row else (0, "")
+            person, patient = await _registered(house, people[player.person]) or (0, "")
         await accounts.save(
             house.db,
             house.keys,
@@ -255,7 +329,7 @@ async def announce(house: House) -> None:
     click.echo(f"\n{line('Páteř', bold=True)} is running: {line(url, fg='green', bold=True)}\n")
     click.echo(f"  {'login':14}{'password':30}{'who'}")
     for one in await demo_accounts(house):
-        who = f"{one.name}, {one.organization or 'patient'}"
+        who = f"{one.name}, {one.organization or one.role}"
         click.echo(f"  {one.login:14}{one.password:30}{who}")
     click.echo(
         "\n  The one-time code of a login is on the first page, or: .venv/bin/pater totp LOGIN\n"

@@ -13,6 +13,7 @@ from typing import Any
 
 from starlette.routing import BaseRoute
 
+from pater.access.attended import Attended
 from pater.access.caller import Caller
 from pater.access.revocations import Revocations
 from pater.access.transparency.log import TransparencyLog
@@ -21,11 +22,14 @@ from pater.records.gate import Gate
 from pater.store.database import Database
 from pater.store.feed import FeedEvent
 from pater.store.files import Files
-from pater.store.jobs import Handler, Job
+from pater.store.jobs import Handler, Job, enqueue_statement
 from pater.store.journal import JournalEntry
+from pater.trust.seal.service import Service as SealService
 
 __all__ = [
     "Answer",
+    "Attending",
+    "Attention",
     "Check",
     "Conforming",
     "CreateHandler",
@@ -33,12 +37,14 @@ __all__ = [
     "FeedEvent",
     "Handler",
     "Job",
+    "Letters",
     "Listener",
     "NavEntry",
     "Operation",
     "OperationRequest",
     "Parts",
     "Services",
+    "enqueue_statement",
 ]
 
 
@@ -107,6 +113,21 @@ class NavEntry:
 
 
 @dataclass(frozen=True, slots=True)
+class Attention:
+    """What the first page of a portal tells somebody before all else, and where it leads."""
+
+    url: str
+    text: Mapping[str, str]  # by language
+
+
+# who looks -> what they should be told; asked each time the first page of a portal is shown
+Attending = Callable[[Caller], Awaitable[Sequence[Attention]]]
+
+# (address, subject, text) -> handed to the mail gateway; raises OSError when it cannot be
+Letters = Callable[[str, str, str], Awaitable[None]]
+
+
+@dataclass(frozen=True, slots=True)
 class Services:
     """What the roof hands to a domain when it builds it."""
 
@@ -126,7 +147,11 @@ class Services:
     # what has ended of what people allowed their apps; None where nobody lets apps in
     revocations: Revocations | None = None
     journal: Callable[[Sequence[JournalEntry]], Awaitable[None]] | None = None  # durably
+    seals: SealService | None = None  # None where nothing is sealed
     secret: bytes = b""  # for what a domain's pages seal
+    demo: bool = False
+    attended: Attended | None = None  # tells of questions about one person before they are decided
+    letters: Letters | None = None  # mail to people; None where there is no gateway
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,5 +191,6 @@ class Parts:
     described: Mapping[str, Mapping[str, Any]] = field(default_factory=lambda: MappingProxyType({}))
     # what goes on in the background of every process until its event is set
     tasks: Sequence[Callable[[asyncio.Event], Awaitable[None]]] = ()
+    attention: Attending | None = None
     # given the page context of the web shell, the domain's pages
     pages: Callable[[Any], Sequence[BaseRoute]] | None = None

@@ -12,9 +12,11 @@ from typing import Final
 
 import structlog
 
-from pater.access import lockout, places
+from pater.access import lockout, places, relations
 from pater.access.grants import purge as purge_grants
 from pater.access.sessions import purge_sessions
+from pater.access.transparency import archives
+from pater.access.transparency.archive_file import ArchiveError
 from pater.app import House, certification, now
 from pater.fhir.definitions import RESOURCE_TYPES
 from pater.rest.subscriptions import LISTENER as SUBSCRIPTIONS
@@ -53,10 +55,12 @@ async def maintain(house: House) -> None:
     await lockout.purge(house.db, now())
     await places.purge(house.db, now())
     await purge_grants(house.db, now)
+    await relations.purge(house.db, now())
     await purge(house.db)
     await sweep(house)
     await purge_events(house.db, now())
     await shorten_feed(house)
+    await archive_journal(house)
     await certification(house.settings, house.db).keep_up()
     await fill_codes(house.db)
     numbers = list(range(len(RESOURCE_TYPES)))
@@ -73,6 +77,27 @@ async def shorten_feed(house: House) -> None:
     for _ in range(MOST_PURGES):
         if await purge_feed(house.db, before, [*names, SUBSCRIPTIONS, WORDS], PURGED) < PURGED:
             return
+
+
+async def archive_journal(house: House) -> None:
+    """Moves months of the journal into archives, and removes those whose time is over."""
+    settings, log = house.settings, house.services.log
+    if log is None:
+        return
+    try:
+        done = await archives.keep_up(
+            house.db,
+            log.keys.head,
+            settings.journal_folder,
+            now(),
+            settings.journal_months,
+            settings.journal_years,
+        )
+    except ArchiveError as error:
+        _log.error("the journal was not archived", why=str(error))
+        return
+    for what in done:
+        _log.info("journal", done=what)
 
 
 async def sweep(house: House) -> None:

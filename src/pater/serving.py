@@ -8,6 +8,7 @@ import hashlib
 import logging
 import signal
 import socket
+import ssl
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
@@ -22,6 +23,7 @@ import uvloop
 from asyncpg import InterfaceError, PostgresError
 from starlette.types import ASGIApp
 
+from pater import tls
 from pater.app import House, build, listeners, open_house, rooms, workers
 from pater.maintenance import keep_up
 from pater.processes import Processes
@@ -30,6 +32,7 @@ from pater.store.database import Database
 from pater.store.embedded import EmbeddedPostgres
 from pater.store.embedded_host import EmbeddedError, check_reachable, server_user
 from pater.store.migrate import migrate
+from pater.tls import TlsProtocol
 from pater.web.pages import DemoAccount
 
 # Holds the address of the embedded database while it runs, for commands beside it.
@@ -228,13 +231,31 @@ def _shared_port(settings: Settings) -> socket.socket:
     return shared
 
 
+def _tls(settings: Settings) -> ssl.SSLContext:
+    try:
+        return tls.context(
+            Path(settings.tls_certificate),
+            Path(settings.tls_key or settings.tls_certificate),
+            Path(settings.tls_clients) if settings.tls_clients else None,
+        )
+    except (OSError, ssl.SSLError) as error:
+        raise ServingError(
+            f"TLS cannot be used: {error.strerror or type(error).__name__}.",
+            "Look at PATER_TLS_CERTIFICATE, PATER_TLS_KEY and PATER_TLS_CLIENTS: PEM files.",
+        ) from error
+
+
 def _config(settings: Settings, app: ASGIApp) -> uvicorn.Config:
+    secure = _tls(settings) if settings.tls_certificate else None
     return uvicorn.Config(
         app,
         host=settings.host,
         port=settings.port,
         loop="uvloop",
-        http="httptools",
+        http=TlsProtocol if secure else "httptools",
+        ssl_context_factory=(lambda *_: secure) if secure else None,
+        # `build` reads the headers of proxies, after it has seen who really connects
+        proxy_headers=False,
         ws="websockets-sansio",
         ws_max_size=64 * 1024,
         lifespan="off",

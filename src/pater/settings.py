@@ -10,9 +10,14 @@ from ipaddress import ip_network
 from pathlib import Path
 from typing import Any, Final
 
+from pater.access.policy import PolicyError, named
+from pater.trust.seal.origins import origins_of
+
 PREFIX: Final = "PATER_"
-_NUMBERS: Final = ("port", "workers", "max_body", "mail_port", "feed_days")
-SECRET: Final = frozenset({"mail_password", "database_url"})
+_NUMBERS: Final = (
+    "port", "workers", "max_body", "mail_port", "feed_days", "journal_months", "journal_years",
+)  # fmt: skip
+SECRET: Final = frozenset({"mail_password", "seal_password", "database_url"})
 
 
 class SettingsError(ValueError):
@@ -42,14 +47,42 @@ class Settings:
     mail_password: str = ""
     mail_sender: str = "pater@localhost"
     feed_days: int = 30  # how long listeners can look back; 0 = for ever
+    journal_months: int = 36  # how long entries stay in the database; 0 = for ever
+    journal_years: int = 10  # how long their archives are kept; 0 = for ever
+    journal_archive: str = ""  # folder of the archives; `journal` in the data folder when empty
     stamp_url: str = ""  # time-stamp authority of the transparency log; our own when empty
     stamp_roots: str = ""  # PEM file with the root of that authority
+    seal_key: str = (
+        ""  # PEM or PKCS #12 file, pkcs11:…, csc+https://…; our own authority's if empty
+    )
+    seal_password: str = ""  # of the file or token; client:secret of a remote provider
+    seal_password_file: str = ""  # the same from a file
+    seal_roots: str = ""  # folder of PEM files: authorities whose seals and stamps are believed
+    seal_origins: str = ""  # http://host[:port] …: where lists and answers are fetched from; none
+    policy: str = "cz"  # who may what: cz, declared, or the path of a policy file
+    tls_certificate: str = ""  # PEM file: we end TLS ourselves; else a proxy does
+    tls_key: str = ""
+    tls_clients: str = ""  # PEM file with the authorities of clients' certificates
+    certificate_proxies: str = ""  # networks whose header Client-Cert is believed
     log_level: str = "info"
 
     @property
     def base_url(self) -> str:
         """The public address without a slash at the end."""
-        return (self.public_url or f"http://{self.host}:{self.port}").rstrip("/")
+        scheme = "https" if self.tls_certificate else "http"
+        return (self.public_url or f"{scheme}://{self.host}:{self.port}").rstrip("/")
+
+    @property
+    def knows_certificates(self) -> bool:
+        """Whether clients can show certificates here, or to a proxy that tells us."""
+        return bool(self.tls_clients or self.certificate_proxies)
+
+    @property
+    def journal_folder(self) -> Path:
+        """Where months of the journal are archived."""
+        if self.journal_archive:
+            return Path(self.journal_archive).expanduser()
+        return self.data / "journal"
 
     @property
     def demo_mark(self) -> Path:
@@ -116,14 +149,29 @@ def _typed(name: str, text: str) -> Any:
             raise SettingsError(f"{name} is a whole number, not {text!r}") from error
         if name == "feed_days" and not 0 <= number <= 36_500:
             raise SettingsError(f"feed_days is from 0 to 36500, not {number}")
+        if name == "journal_months" and number and not 2 <= number <= 1200:
+            raise SettingsError(f"journal_months is from 2 to 1200, or 0, not {number}")
+        if name == "journal_years" and number and not 3 <= number <= 100:
+            # who looked is told for three years at least: Regulation (EU) 2025/327, art. 9
+            raise SettingsError(f"journal_years is from 3 to 100, or 0, not {number}")
         return number
+    if name == "seal_origins":
+        try:
+            origins_of(text)
+        except ValueError as error:
+            raise SettingsError(f"seal_origins: {error}") from error
     if name == "mail_tls" and text not in ("", "starttls", "tls"):
         raise SettingsError(f"mail_tls is starttls or tls, not {text!r}")
-    if name == "hook_networks":
+    if name == "policy":
+        try:
+            named(text)
+        except PolicyError as error:
+            raise SettingsError(f"policy: {error.problems[0]}") from error
+    if name in ("hook_networks", "certificate_proxies"):
         try:
             [ip_network(part.strip()) for part in text.split(",") if part.strip()]
         except ValueError as error:
-            raise SettingsError(f"hook_networks lists networks, and {error}") from error
+            raise SettingsError(f"{name} lists networks, and {error}") from error
     if name in ("strict_identifiers", "demo"):
         lowered = text.lower()
         if lowered not in ("1", "0", "true", "false", "yes", "no", "on", "off"):

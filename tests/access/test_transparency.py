@@ -21,6 +21,7 @@ from pater.access.transparency.heads import SignedHead, heads_after, last_head, 
 from pater.access.transparency.proving import NotThereError, consistency, prove
 from pater.access.transparency.tiles import find_leaf
 from pater.access.transparency.verifying import Report, check
+from pater.access.transparency.watching import state_of
 from pater.store.database import Database
 from pater.store.journal import JournalEntry, together, write_entries
 from pater.trust.log_keys import LogKey, public_keys
@@ -483,3 +484,13 @@ async def test_plans_of_the_log(log: Log) -> None:
             plan = "\n".join(row[0] for row in await connection.fetch(f"explain {sql}"))
             assert index in plan, plan
         await connection.execute("reset enable_seqscan")
+
+
+async def test_a_log_that_is_not_kept_is_told(log: Log) -> None:
+    assert await state_of(log.db, log.clock()) == "none"
+    await log.head()
+    assert await state_of(log.db, log.clock()) == "kept"
+    log.clock.move(minutes=6)
+    assert await state_of(log.db, log.clock()) == "late"
+    await log.db.execute("update audit_head set statement = 'x'")
+    assert await state_of(log.db, log.clock()) == "late"

@@ -194,7 +194,8 @@ async def desk(
 ) -> AsyncIterator[Desk]:
     """One house for a module; its tests make their own sessions and grants."""
     folder: Path = tmp_path_factory.mktemp("apps")
-    async with open_house(Settings(data=folder, demo=True), module_database.dsn) as house:
+    settings = Settings(data=folder, demo=True, policy="declared")
+    async with open_house(settings, module_database.dsn) as house:
         transport = httpx.ASGITransport(build(house))
         async with httpx.AsyncClient(transport=transport, base_url=BASE) as http:
             loader = {

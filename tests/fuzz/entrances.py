@@ -47,6 +47,17 @@ def _form(path: str, **pairs: str) -> Entrance:
     return Entrance("POST", path, tuple(pairs.items()))
 
 
+AUTHORIZATION: Final = {
+    "response_type": "code", "client_id": "demo-app", "redirect_uri": "http://127.0.0.1/demo-app",
+    "scope": "openid launch/patient patient/*.rs", "state": "s", "nonce": "n",
+    "aud": "http://127.0.0.1/fhir", "code_challenge": "c" * 43, "code_challenge_method": "S256",
+    "prompt": "login", "max_age": "60", "launch": "x",
+}  # fmt: skip
+SIMULATED: Final = {
+    "response_type": "code", "client_id": "pater", "redirect_uri": "http://127.0.0.1/login/from/x",
+    "scope": "openid", "state": "s", "nonce": "n", "code_challenge": "c" * 43,
+    "code_challenge_method": "S256",
+}  # fmt: skip
 ENTRANCES: Final = (
     Entrance("POST", "/fhir/$import", (), LINES, NDJSON),
     Entrance("POST", "/fhir/$import?mode=trust", (), LINES, NDJSON),
@@ -57,6 +68,31 @@ ENTRANCES: Final = (
           client_assertion_type="urn:ietf:params:oauth:client-assertion-type:jwt-bearer",
           client_assertion=ASSERTION, purpose_of_use="TREAT"),
     _page("/.well-known/smart-configuration"), _page("/.well-known/jwks.json"),
+    _page("/.well-known/openid-configuration"), _page("/oauth/userinfo"),
+    _form("/oauth/token", grant_type="authorization_code", client_id="demo-app", code="x",
+          redirect_uri="http://127.0.0.1/demo-app", code_verifier="v" * 43),
+    _form("/oauth/token", grant_type="refresh_token", client_id="demo-app", refresh_token="x",
+          scope="patient/*.rs"),
+    _form("/oauth/token", grant_type="client_credentials", client_id="hospital-a",
+          scope="system/*.rs"),
+    _form("/oauth/introspect", token=ASSERTION, client_id="demo-app"),
+    _form("/oauth/revoke", token="x", client_id="demo-app"),
+    _page("/oauth/authorize", **AUTHORIZATION), _form("/oauth/authorize", **AUTHORIZATION),
+    _page("/oauth/consent", ask="x"),
+    _form("/oauth/consent", asked="x.1.y", answer="allow", csrf="{csrf}", **{"line-0": "1"}),
+    _form("/oauth/consent", asked="x.1.y", answer="pick", kind="rid", value="1", csrf="{csrf}"),
+    _page("/apps"), _form("/apps/end", grant="x", csrf="{csrf}"),
+    _form("/apps/launch", app="demo-app", csrf="{csrf}"),
+    _page("/login/with/simulated", next="/patient"), _page("/logout/done", issuer="simulated"),
+    _page("/login/from/simulated", code="x", state="y", iss="http://127.0.0.1"),
+    _form("/login/as", proved="x.1.y", account="patient", csrf="{csrf}"),
+    _page("/simulator/identity/.well-known/openid-configuration"),
+    _page("/simulator/identity/authorize", **SIMULATED),
+    _form("/simulator/identity/authorize", person="jana", level="x", csrf="{csrf}", **SIMULATED),
+    _form("/simulator/identity/token", grant_type="authorization_code", code="x",
+          client_id="pater", client_secret="simulated-secret"),
+    _page("/simulator/identity/userinfo"),
+    _page("/simulator/identity/logout", post_logout_redirect_uri="http://127.0.0.1/"),
     Entrance("POST", "/pki/ocsp", (), OWN["ocsp"][0], {"content-type": "application/ocsp-request"}),
     _page("/pki/ocsp/MEIwQDA%2BMDwwOjAJBgUrDgMCGgU="), _page("/pki/issuing.crl"),
     _page("/health/ready"), _page("/static/site.css"), _page("/"), _page("/robots.txt"),
@@ -72,6 +108,13 @@ ENTRANCES: Final = (
     _page("/professional/documents/fuzz/original/0"), _page("/patient", page="2", before="1"),
     _page("/patient/documents/fuzz"), _page("/patient/access", before="2026-01-01", page="1"),
     _page("/patient/access/fuzz"), _page("/patient/access/fuzz/proof"),
+    _page("/patient/access", provider="x", kind="read", emergency="1", since="2026-01-01"),
+    _page("/patient/access/export", format="csv", provider="x", until="2026-01-01"),
+    _form("/patient/access/00000000-0000-4000-8000-000000000000/dispute",
+          text="Nikdy jsem tam nebyla.", csrf="{csrf}"),
+    _page("/privacy/disputes", taken="1"),
+    _form("/privacy/disputes/00000000-0000-4000-8000-000000000000",
+          answer="Vyšetření bylo objednané.", verdict="justified", csrf="{csrf}"),
     _page("/audit/log/proof", entry="00000000-0000-4000-8000-000000000000", size="1"),
     _page("/audit/log/head", number="1"), _page("/audit/log/heads", after="0"),
     _page("/audit/log/consistency", first="1", second="2"), _page("/tsa/certificate"),
@@ -82,7 +125,8 @@ FRAMES: Final = (
     b'{"bind": "fuzz"}', b"bind fuzz fuzz", b"unbind fuzz", b"",
 )  # fmt: skip
 _HEADERS: Final = ("cookie", "accept-language", "content-type", "content-encoding", "referer",
-                   "sec-fetch-site", "accept", "host", "range", "if-none-match")  # fmt: skip
+                   "sec-fetch-site", "accept", "host", "range", "if-none-match",
+                   "authorization", "client-cert")  # fmt: skip
 
 
 def fault(status: int, body: bytes) -> str | None:

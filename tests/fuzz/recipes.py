@@ -247,6 +247,10 @@ RECIPES: Final[tuple[Recipe, ...]] = (
     _post("/Observation/fuzz/$expunge", named({"limit:valueInteger": 1,
           "expungePreviousVersions:valueBoolean": True,
           "confirm:valueString": "Observation/fuzz"})),
+    _get("/Patient/fuzz/$access-explain", client="hospital-b", purpose="TREAT", action="search",
+         type="Observation", language="cs"),
+    _post("/Patient/fuzz/$emergency-access", named({
+        "reason:valueString": "unconscious, allergies needed", "hours:valueInteger": 4})),
     _get("/CodeSystem/$lookup", system="http://e.example/cs", code="a", property="p",
          displayLanguage="cs", version="1"),
     _post("/CodeSystem/$lookup", named({"coding:valueCoding": {"system": "http://e.example/cs",

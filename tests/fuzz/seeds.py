@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Final
 
 import pater.testscript
-from tests.fuzz.targets import SUBJECT, time_stamp_seed
+from tests.fuzz.targets import SUBJECT, seal_seeds, time_stamp_seed
 from tests.shared_data import FOLDER, r4_examples
 
 SCRIPTS: Final = Path(pater.testscript.__file__).with_name("scripts")
@@ -99,6 +99,28 @@ OWN: Final[Mapping[str, tuple[bytes, ...]]] = {
     "time-stamp-request": (b64decode(
         "MEMCAQEwMTANBglghkgBZQMEAgEFAAQgAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAACCHd3d3d3d3d3"
         "AQH/"),),
+    "told-event": (
+        b'{"resourceType":"AuditEvent","type":{"code":"rest"},"recorded":"2026-11-23T00:00:00Z",'
+        b'"agent":[{"who":{"identifier":{"value":"jn"}},"requestor":true}],"source":{"observer":'
+        b'{"display":"HIS"}},"entity":[{"what":{"reference":"Patient/p1"}},{"what":{"reference":'
+        b'"Patient/p2"},"role":{"code":"1"}},{"what":{"reference":"Observation/o/_history/2"}}]}',
+        b'{"resourceType":"AuditEvent","type":{"code":"x"},"recorded":"2026-11-23T00:00:00+01:00",'
+        b'"agent":[{"requestor":false}],"source":{"observer":{"display":"x"}}}',
+    ),
+    "consent": (
+        b'{"resourceType":"Consent","status":"active","dateTime":"2026-01-01","provision":{"type":'
+        b'"deny","actor":[{"role":{"coding":[{"code":"IRCP"}]},"reference":{"identifier":{"system":'
+        b'"https://ncez.mzcr.cz/fhir/sid/ico","value":"12345679"}}}],"class":[{"system":'
+        b'"urn:pater:record-category","code":"medication"}],"provision":[{"type":"permit",'
+        b'"period":{"start":"2026","end":"2027-01-01"},"purpose":[{"code":"TREAT"}]}]}}',
+        b'{"resourceType":"Encounter","status":"finished","period":{"start":"2026-11-01"},'
+        b'"serviceProvider":{"identifier":{"system":"https://ncez.mzcr.cz/fhir/sid/ico","value":'
+        b'"12345679"}}}',
+    ),
+    "archive-statement": (
+        b'{"journal-archive":1,"month":"2026-01","entries":1,"first":0,"last":0,"root":"00",'
+        b'"file":"x","sha256":"","size":1,"time":"2026-01-01T00:00:00+00:00","key":"k"}',
+    ),
     "log-line": (b'{"leaf": ["%s", 1, 2, "%s"], "entry": []}\n{"head": {"statement": "{}", '
                  b'"signature": "AAAA"}}' % (b"0" * 64, b"0" * 32),),
     "pattern": (b"^a.*(b|c)+$", b"[a-z]{2,5}\\d"),
@@ -118,6 +140,8 @@ def seeds(target: str) -> tuple[bytes, ...]:
     own = OWN.get(target, ())
     if target == "testscript":
         return tuple(each.read_bytes() for each in sorted(SCRIPTS.glob("*.json")))
+    if target == "seal":
+        return seal_seeds()
     if target == "time-stamp":
         return (time_stamp_seed(),)
     if target in ("json", "import"):

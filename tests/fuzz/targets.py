@@ -10,17 +10,24 @@ import asyncio
 import tempfile
 from collections.abc import Callable, Mapping
 from contextlib import suppress
+from dataclasses import asdict
 from datetime import UTC, datetime
 from decimal import Decimal
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, Final
+from uuid import UUID
 
 import httpx
 
+from pater.access import relations, will
+from pater.access.actors import Around
+from pater.access.audit_told import entry_of, named, recorded, told_to_fhir
+from pater.access.caller import Caller
 from pater.access.scopes import ScopeError, allows, parse_scope
 from pater.access.tokens import TokenError, Tokens
 from pater.access.transparency import exporting
+from pater.access.transparency.archive_file import ArchiveError, SignedArchive
 from pater.fhir import json, patch, xml
 from pater.fhir.definitions import RESOURCE_TYPES
 from pater.fhir.fhirpath import EvaluationError, FhirPathError, compile_expression
@@ -50,6 +57,8 @@ from pater.rest.requests import (
     prefer_return,
     request_id,
 )
+from pater.store.journal import JournalRow
+from pater.store.journal_received import Original
 from pater.terminology.filters import regex
 from pater.terminology.languages import BadLanguageError, wish
 from pater.terminology.model import BadFilterError
@@ -58,6 +67,8 @@ from pater.testscript.running import Run
 from pater.trust.ca import CaError, ocsp
 from pater.trust.ca.requests import read_request
 from pater.trust.keys import Keys
+from pater.trust.seal import families
+from pater.trust.seal.model import Content, Format, Level, Order, Packaging, Rules, SealError
 from pater.trust.tsa import self_made
 from pater.trust.tsa.authority import Authority
 from pater.trust.tsa.verifying import StampError, token_of
@@ -364,7 +375,89 @@ def log_line(data: bytes) -> None:
         asyncio.run(read())
 
 
+def told_event(data: bytes) -> None:
+    """An audit event of another system, however odd, once it is valid: read and shown again."""
+    try:
+        event = json.parse(data)
+    except JsonError:
+        return
+    if event.get("resourceType") != "AuditEvent" or has_errors(validate_base(event)):
+        return
+    at = datetime(2026, 11, 23, tzinfo=UTC)
+    sender = Caller(kind="system", id="his", name="HIS", role="provider-system")
+    persons = {one.index: 1 + one.index % 2 for one in named(event, "http://x.test/fhir")}
+    recorded(event)
+    entry = entry_of(event, data, sender, at, 1, "p1")
+    row = JournalRow(**asdict(entry), id=UUID(int=1), seq=0)
+    shown = told_to_fhir(row, Original("his", persons, data))
+    if 2 in persons.values():
+        assert all("p2" not in str(entity.get("what")) for entity in shown.get("entity", ()))
+
+
+def consent(data: bytes) -> None:
+    """A declaration of a patient, or whatever says who has them in care: understood or refused."""
+    try:
+        found = json.parse(data)
+    except JsonError:
+        return
+    now = datetime(2026, 11, 23, tzinfo=UTC)
+    rules, issues = will.read_consent(found, Around())
+    assert not (rules and issues)
+    assert will.read_rules(will.write_rules(rules)) == rules
+    will.compile_will(rules, will.Whom(frozenset({"ico|12345679"}), "TREAT"), now)
+    will.referred(found, Around())
+    for type_ in relations.SAYING:
+        for each in relations.relations_of(type_, found, Around(), now):
+            assert each.until > now
+
+
+def archive_statement(data: bytes) -> None:
+    """A statement that says it is of an archive."""
+    with suppress(ArchiveError):
+        SignedArchive(data.decode("latin-1"), data).verified({})
+
+
+def seal(data: bytes) -> None:
+    """A seal of any format: read to the end, and never believed where nobody is trusted."""
+    rules = Rules(at=datetime(2026, 11, 23, tzinfo=UTC), anchors=())
+    for content in ((), (Content(b"sealed", "urn:a"),)):
+        with suppress(SealError):
+            report = asyncio.run(families.validate(data, rules, content))
+            assert not report.passed
+            report.as_dict()
+
+
+def seal_seeds() -> tuple[bytes, ...]:
+    """Seals by a key that is made here, which nobody trusts."""
+    from tests.trust.seal.ground import Ground, pdf
+
+    ground = Ground()
+    kinds = (
+        (Format.JADES, Packaging.ATTACHED),
+        (Format.JADES, Packaging.DETACHED),
+        (Format.XADES, Packaging.ENVELOPED),
+        (Format.XADES, Packaging.DETACHED),
+        (Format.CADES, Packaging.ATTACHED),
+        (Format.ASIC_S, Packaging.ATTACHED),
+        (Format.ASIC_E, Packaging.ATTACHED),
+        (Format.PADES, Packaging.ENVELOPED),
+    )
+    content = {Format.XADES: Content(b"<a><b/></a>"), Format.PADES: Content(pdf())}
+    return tuple(
+        asyncio.run(
+            families.create(
+                Order(kind, Level.LTA, packaging, (content.get(kind, _SEALED),)),
+                ground.tools(),
+            )
+        )
+        for kind, packaging in kinds
+    )
+
+
+_SEALED: Final = Content(b"sealed", "urn:a")
+
 TARGETS: Final[Mapping[str, Callable[[bytes], None]]] = {
+    "seal": seal,
     "json": json_text,
     "xml": xml_text,
     "search": search,
@@ -385,4 +478,7 @@ TARGETS: Final[Mapping[str, Callable[[bytes], None]]] = {
     "time-stamp-request": time_stamp_request,
     "time-stamp": time_stamp,
     "log-line": log_line,
+    "told-event": told_event,
+    "archive-statement": archive_statement,
+    "consent": consent,
 }

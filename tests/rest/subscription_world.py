@@ -231,7 +231,8 @@ async def served(
 ) -> AsyncIterator[Served]:
     """A house that is served on a port of its own; loopback hooks are allowed."""
     port = free_port()
-    async with open_house(Settings(data=folder, port=port), database.dsn, ()) as house:
+    settings = Settings(data=folder, port=port, policy="declared")
+    async with open_house(settings, database.dsn, ()) as house:
         house.parts["subscriptions"] = subscriptions.parts(
             house.services,
             house.keys,

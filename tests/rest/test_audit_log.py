@@ -26,6 +26,7 @@ from pater.store.database import Database
 from pater.store.files import Files
 from pater.trust.log_keys import public_keys
 from pater.trust.merkle import verify_consistency, verify_inclusion
+from tests import completeness
 from tests.conftest import Clock
 from tests.rest.world import BASE, HOSPITAL, INSURER, LOADER, World, patient_caller, world
 
@@ -158,9 +159,9 @@ async def test_what_cannot_be_asked_is_answered_clearly(
             assert answer.json()["resourceType"] == "OperationOutcome"
 
 
-async def command(db: Database, data: Path, *arguments: str | Path) -> Result:
+async def command(db: Database, data: Path, *arguments: str | Path, **more: str) -> Result:
     """The command beside this database."""
-    settings = {"PATER_DATABASE_URL": db.dsn, "PATER_DATA": str(data)}
+    settings = {"PATER_DATABASE_URL": db.dsn, "PATER_DATA": str(data), **more}
 
     def run() -> Result:
         return CliRunner().invoke(main, ["audit", *map(str, arguments)], env=settings)
@@ -211,6 +212,7 @@ async def test_the_log_is_verified_from_outside(
     assert "cut off" in cut.output
     # against the database, also without the folder of its keys
     await api.db.execute("delete from journal where seq = (select min(seq) from journal)")
+    completeness.forget(api.db.dsn)
     removed = await command(api.db, nowhere, "verify", *trusted)
     assert removed.exit_code == 1
     assert "was removed" in removed.output
@@ -226,3 +228,45 @@ async def test_commands_say_what_is_missing(api: World, tmp_path: Path) -> None:
         assert failed.exit_code == 1
         assert "Traceback" not in failed.output
         assert not isinstance(failed.exception, ValueError)
+
+
+async def test_months_are_archived_proven_and_brought_back(
+    api: World, log: TransparencyLog, tmp_path: Path
+) -> None:
+    api.clock.move(days=-200)
+    _, _, event = await looked(api)
+    await log.keeper.advance()
+    completeness.forget(api.db.dsn)  # its entries go into a file
+    month = f"{api.clock():%Y-%m}"
+    older = {"PATER_JOURNAL_MONTHS": "2", "PATER_JOURNAL_ARCHIVE": str(tmp_path / "away")}
+    dry = await command(api.db, tmp_path, "archive", "--dry-run", **older)
+    assert f"would archive {month}" in dry.output
+    assert not (await asyncio.to_thread((tmp_path / "away").exists))
+    done = await command(api.db, tmp_path, "archive", **older)
+    assert done.exit_code == 0, done.output
+    assert f"archived {month}: " in done.output
+    assert "nothing is due" in (await command(api.db, tmp_path, "archive", **older)).output
+    assert await api.db.fetchval("select count(*) from journal") == 0
+    good = await command(api.db, tmp_path, "verify", **older)
+    assert good.exit_code == 0, good.output
+    assert "of the entries are archived" in good.output
+    assert f"{month}  archived" in (await command(api.db, tmp_path, "archives", **older)).output
+    proof = json.loads((await command(api.db, tmp_path, "prove", event, **older)).output)
+    head = from_json(proof["head"]).verified(public_keys(log.keys.head.jwks()))
+    leaf = sha256(b"\0" + proof["entry"].encode()).digest()
+    path = [base64.b64decode(hash) for hash in proof["path"]]
+    assert verify_inclusion(leaf, proof["leaf"], proof["size"], path, head.root)
+    file = tmp_path / "away" / f"journal-{month}.ndjson.zst"
+    whole = file.read_bytes()
+    file.write_bytes(whole[:-1])
+    bad = await command(api.db, tmp_path, "verify", **older)
+    assert (bad.exit_code, f"The archive of {month} is not good" in bad.output) == (1, True)
+    refused = await command(api.db, tmp_path, "restore", month, **older)
+    assert (refused.exit_code, "Not restored" in refused.output) == (1, True)
+    file.write_bytes(whole)
+    back = await command(api.db, tmp_path, "restore", month, **older)
+    assert back.exit_code == 0, back.output
+    assert (await command(api.db, tmp_path, "verify")).exit_code == 0
+    assert (await api.call("GET", f"/AuditEvent/{event}")).status_code == 200
+    for words in (("prove", "x"), ("prove", str(uuid4())), ("restore", "2001-01")):
+        assert (await command(api.db, tmp_path, *words, **older)).exit_code == 1

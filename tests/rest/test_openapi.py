@@ -7,7 +7,9 @@ from typing import Any
 from openapi_spec_validator import OpenAPIV31SpecValidator
 
 from pater.fhir.definitions import RESOURCE_TYPES
-from tests.rest.world import BASE, World
+from pater.store.database import Database
+from tests.conftest import Clock
+from tests.rest.world import BASE, World, world
 
 
 async def description(api: World) -> dict[str, Any]:
@@ -32,9 +34,18 @@ async def test_it_is_valid(api: World) -> None:
         operation["operationId"]
         for item in found["paths"].values()
         for method, operation in item.items()
-        if method != "parameters"
+        if method not in ("parameters", "servers")
     ]
     assert len(used) == len(set(used)) > 1000
+
+
+async def test_the_log_stands_beside_it(database: Database, clock: Clock) -> None:
+    async with world(database, clock, log=True) as api:
+        found = await description(api)
+        kept = {path: item for path, item in found["paths"].items() if "servers" in item}
+        OpenAPIV31SpecValidator({**found, "paths": kept}).validate()
+    assert found["paths"]["/tsa"]["servers"] == [{"url": BASE.removesuffix("/fhir")}]
+    assert "/audit/log/proof" in found["paths"]
 
 
 async def test_it_says_what_the_statement_says(api: World) -> None:

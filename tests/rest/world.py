@@ -12,9 +12,12 @@ from uuid import uuid4
 import httpx
 
 from pater.access.caller import Caller
+from pater.access.policy import Policy
+from pater.access.standing import DatabaseStanding
 from pater.access.tokens import Tokens
 from pater.fhir.validation import validate
 from pater.records.gate import Gate
+from pater.records.standing_kept import StandingKept
 from pater.rest.app import fhir_app
 from pater.rest.config import RestConfig
 from pater.rest.profiles import StoredProfiles
@@ -160,13 +163,24 @@ def observation(patient: str, **elements: Any) -> dict[str, Any]:
 
 
 @asynccontextmanager
-async def world(db: Database, clock: Clock, **config: Any) -> AsyncIterator[World]:
-    """The API over a migrated database."""
+async def world(
+    db: Database, clock: Clock, *, policy: Policy | None = None, **config: Any
+) -> AsyncIterator[World]:
+    """The API over a migrated database, under a policy: without one, what callers state is enough
+    and nothing is known of persons.
+    """
     keys = Keys.generate()
     tokens = Tokens(keys, BASE.removesuffix("/fhir"), clock)
     committer = Committer(db, clock)
     await committer.start()
-    gate = Gate(db, committer, clock, keys.cursor_key, lambda: str(uuid4()), base_url=BASE)
+    known = DatabaseStanding(db, clock, policy.territories) if policy else None
+    gate = Gate(
+        db, committer, clock, keys.cursor_key, lambda: str(uuid4()), base_url=BASE,
+        policy=policy, standing=known,
+    )  # fmt: skip
+    if policy:
+        for type_, keeper in StandingKept(db, clock, BASE).keepers().items():
+            gate.keep(type_, keeper)
     domains = config.pop("domains", ())
     app = fhir_app(
         gate,

@@ -41,8 +41,8 @@ class Watched:
         self.bodies = db.bodies
         self.plans: list[str] = []
 
-    async def fetch(self, sql: str, *args: Any) -> list[Any]:
-        rows = await self._db.fetch(f"explain (costs off) {sql}", *args)
+    async def read(self, sql: str, *args: Any) -> list[Any]:
+        rows = await self._db.read(f"explain (costs off) {sql}", *args)
         self.plans.append("\n".join(row[0] for row in rows))
         return []
 

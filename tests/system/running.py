@@ -12,7 +12,10 @@ from pathlib import Path
 
 import httpx
 
+from tests import completeness
+
 PATER = str(Path(sys.executable).with_name("pater"))
+WATCHED = str(Path(__file__).with_name("watched.py"))
 
 
 def free_port() -> int:
@@ -34,8 +37,10 @@ class Running:
             **os.environ,
             "PATER_DATA": str(folder),
             "PATER_PORT": str(self.port),
+            "PATER_POLICY": "declared",  # each test sends documents of patients of its own
             **environment,
         }
+        self.left = folder.parent / f"{folder.name}.left"
         self.log = folder.parent / f"{folder.name}.log"
         self.process: subprocess.Popen[bytes] | None = None
 
@@ -43,8 +48,8 @@ class Running:
         """Starts it and waits until it answers."""
         with self.log.open("ab") as log:
             self.process = subprocess.Popen(
-                [PATER, "demo", *self.options],
-                env=self.environment,
+                [sys.executable, WATCHED, "demo", *self.options],
+                env={**self.environment, completeness.FILE: str(self.left)},
                 stdout=log,
                 stderr=subprocess.STDOUT,
                 stdin=subprocess.DEVNULL,
@@ -66,10 +71,13 @@ class Running:
         return self.log.read_text("utf-8", "replace")[-6000:]
 
     def stop(self) -> None:
-        """Asks it to stop and waits."""
+        """Asks it to stop and waits; what left it has to stand in its journal."""
         if self.process is not None and self.process.poll() is None:
-            self.process.send_signal(signal.SIGTERM)
-            self.process.wait(30)
+            try:
+                completeness.hold_file(self.left)
+            finally:
+                self.process.send_signal(signal.SIGTERM)
+                self.process.wait(30)
 
     def kill(self) -> None:
         """SIGKILL, as a power switch for the program."""

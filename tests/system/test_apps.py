@@ -76,6 +76,28 @@ async def test_a_physician_opens_the_app_with_the_patient(visitor: Reader) -> No
     assert JANA.family in await page.locator("#demo-patient").inner_text()
 
 
+async def test_a_physician_chooses_the_patient_whom_an_app_asks_for(visitor: Reader) -> None:
+    page = visitor.page
+    await visitor.log_in("clinician-b")
+    await page.goto(f"{visitor.running.url}/demo-app")
+    await page.get_by_role("button", name="Připojit k Páteři").click()
+    await at(page, "/oauth/consent")
+    await expect(page.get_by_role("heading", name="Vyberte pacienta")).to_be_visible()
+    await visitor.clean()
+    await page.get_by_label("Číslo", exact=True).fill("123")
+    await page.get_by_label("Léčba pacienta").check()
+    await press(page, page.get_by_role("button", name="Vybrat tohoto pacienta"))
+    await expect(page.get_by_role("alert")).to_contain_text("není platné")
+    await visitor.clean()
+    await page.get_by_label("Číslo", exact=True).fill(JANA.rid)
+    await press(page, page.get_by_role("button", name="Vybrat tohoto pacienta"))
+    await expect(page.get_by_role("main")).to_contain_text(f"patří: {JANA.given} {JANA.family}")
+    await visitor.clean()
+    await page.get_by_role("button", name="Povolit", exact=True).click()
+    await page.locator("#demo-result").wait_for()
+    assert JANA.family in await page.locator("#demo-patient").inner_text()
+
+
 async def test_an_app_written_with_fhirclient_connects(visitor: Reader) -> None:
     running, page = visitor.running, visitor.page
     scope = "openid fhirUser launch/patient patient/*.rs offline_access"

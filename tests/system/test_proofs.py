@@ -9,11 +9,12 @@ from hashlib import sha256
 
 import httpx
 import pytest
-from playwright.async_api import Browser
+from playwright.async_api import Browser, expect
 
 from pater.access.transparency.heads import from_json
 from pater.trust.log_keys import public_keys
 from pater.trust.merkle import verify_inclusion
+from tests.chromium import at, press
 from tests.system.running import Running
 from tests.system.test_portals import Reader
 
@@ -68,3 +69,42 @@ async def test_somebody_elses_entry_is_not_there(reader: Reader) -> None:
         answer = await reader.page.goto(f"{reader.running.url}/patient/access/{path}")
         assert answer is not None
         assert answer.status == 404
+
+
+@pytest.mark.parametrize("lang", ["cs", "en"])
+async def test_an_access_is_disputed_and_answered(
+    chromium: Browser, reader: Reader, running: Running, lang: str
+) -> None:
+    page, url = reader.page, running.url
+    await reader.log_in("patient")
+    await reader.language(lang)
+    # the demonstration's hospital looked; its entries are old enough to stand still
+    await page.goto(f"{url}/patient/access?provider=nemocnice")
+    await reader.clean()
+    links = page.locator("table a[href^='/patient/access/']")
+    addresses = [str(await link.get_attribute("href")) for link in await links.all()]
+    address = addresses[-1 if lang == "cs" else -2]
+    await page.goto(f"{url}{address}")
+    await page.locator("[name=text]").fill("Nikdy jsem tam nebyla, prosím o vysvětlení.")
+    await press(page, page.locator("#dispute").get_by_role("button"))
+    await at(page, f"{address}(#dispute)?")
+    await expect(page.locator("#dispute form")).to_have_count(0)
+    await reader.clean()
+    context = await chromium.new_context(locale="cs-CZ", viewport={"width": 1280, "height": 900})
+    try:
+        officer = Reader(await context.new_page(), running)
+        await officer.log_in("privacy")
+        await officer.page.goto(f"{url}/privacy/disputes")
+        await officer.language(lang)
+        await officer.clean()
+        panel = officer.page.locator("form[action^='/privacy/disputes/']").first
+        await panel.locator("[value=justified]").check()
+        await panel.locator("textarea").fill("Šlo o předem objednané vyšetření.")
+        await press(officer.page, panel.get_by_role("button"))
+        await at(officer.page, "/privacy/disputes")
+        await officer.clean()
+    finally:
+        await context.close()
+    await page.goto(f"{url}/patient/access")
+    await expect(page.get_by_role("main")).to_contain_text("Šlo o předem objednané vyšetření.")
+    await reader.clean()

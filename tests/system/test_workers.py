@@ -35,7 +35,7 @@ def _children(pid: int) -> set[int]:
             command = (place / "cmdline").read_bytes()
         except OSError:
             continue
-        if int(fields[1]) == pid and fields[0] != "Z" and b"pater\0demo" in command:
+        if int(fields[1]) == pid and fields[0] != "Z" and b"\0demo" in command:
             found.add(int(place.name))
     return found
 

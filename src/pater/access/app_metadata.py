@@ -41,6 +41,7 @@ def _endpoints(base_url: str) -> dict[str, Any]:
         "issuer": base_url,
         "authorization_endpoint": base_url + "/oauth/authorize",
         "introspection_endpoint": base_url + "/oauth/introspect",
+        "userinfo_endpoint": base_url + "/oauth/userinfo",
         "revocation_endpoint": base_url + "/oauth/revoke",
         "response_types_supported": ["code"],
         "code_challenge_methods_supported": ["S256"],
@@ -94,6 +95,7 @@ def openid(base_url: str) -> dict[str, Any]:
         "claims_supported": [
             "iss", "sub", "aud", "exp", "iat", "auth_time", "nonce", "fhirUser", "name",
         ],
+        "prompt_values_supported": ["login", "consent"],
         "request_parameter_supported": False,
         "request_uri_parameter_supported": False,
         "claims_parameter_supported": False,

@@ -149,6 +149,27 @@ class AppDesk:
         if await self._revocations.end(grant.id):
             await self._note_end(grant, asker.client, "app-ended", marks)
 
+    async def userinfo(self, token: str, marks: Marks) -> dict[str, Any] | None:
+        """Who the person of an app's token is (OpenID Connect Core, section 5.3), as the token
+        may know it; None for a token without `openid`. Raises TokenError.
+        """
+        caller = self._tokens.verify(token)
+        account = await accounts.find(self._db, caller.id) if caller.grant else None
+        if account is None or not account.active or OPENID not in caller.scopes:
+            return None
+        await self._note(caller, "introspect", "app-asked", marks)
+        return {"sub": account.id, **self._about(account, caller)}
+
+    def _about(self, account: Account, caller: Caller) -> dict[str, str]:
+        """What is told of a person beside their number."""
+        told = {}
+        user = fhir_user(self._issuer, account)
+        if FHIR_USER in caller.scopes and user:
+            told["fhirUser"] = user
+        if PROFILE in caller.scopes:
+            told["name"] = account.name
+        return told
+
     async def _asker(self, form: Mapping[str, str], marks: Marks) -> Asker:
         """Who asks: by a signed assertion, a secret, or only by name where the app is public."""
         header = marks.headers.get("authorization", "")
@@ -255,11 +276,7 @@ class AppDesk:
         }
         if nonce and grant.nonce:
             claims["nonce"] = grant.nonce
-        user = fhir_user(self._issuer, account)
-        if FHIR_USER in caller.scopes and user:
-            claims["fhirUser"] = user
-        if PROFILE in caller.scopes:
-            claims["name"] = account.name
+        claims |= self._about(account, caller)
         header = {"alg": ID_ALGORITHM, "typ": "JWT", "kid": self._identity.thumbprint()}
         return jws.serialize_compact(header, orjson.dumps(claims), self._identity, [ID_ALGORITHM])
 
@@ -282,7 +299,8 @@ class AppDesk:
 
     async def _access_facts(self, token: str, asker: Asker) -> dict[str, Any]:
         try:
-            caller = self._tokens.verify(token)
+            bound = self._tokens.bound_to(token)
+            caller = self._tokens.verify(token, bound)
         except TokenError:
             return {"active": False}
         name = caller.app or caller.id
@@ -300,6 +318,8 @@ class AppDesk:
             "iat": issued,
             "exp": expires,
         }
+        if bound:
+            facts["cnf"] = {"x5t#S256": bound}
         grant = await grants.find(self._db, UUID(caller.grant)) if caller.grant else None
         if grant is not None:
             account = await accounts.find(self._db, grant.account)

@@ -26,13 +26,13 @@ _PURPOSE = "http://terminology.hl7.org/CodeSystem/v3-ActReason"
 _ENTITY_TYPE = "http://terminology.hl7.org/CodeSystem/audit-entity-type"
 _ENTITY_ROLE = "http://terminology.hl7.org/CodeSystem/object-role"
 _SOURCE_TYPE = "http://terminology.hl7.org/CodeSystem/security-source-type"
-_ICO = "https://ncez.mzcr.cz/fhir/sid/ico"
+ICO = "https://ncez.mzcr.cz/fhir/sid/ico"
 _BALP = "https://profiles.ihe.net/ITI/BALP/StructureDefinition/IHE.BasicAudit."
 _REQUEST_ID = _BALP.rsplit("/", 2)[0] + "/CodeSystem/BasicAuditEntityType"
 
 # Own codes for what is no interaction of the REST API.
 _OWN_KINDS = "urn:pater:interaction"
-_OWN_IDS = "urn:pater:agent"
+OWN_IDS = "urn:pater:agent"
 _OWN_ROLES = "urn:pater:role"
 _OWN_POLICY = "urn:pater:policy:"
 
@@ -46,7 +46,7 @@ _AUTHENTICATION = {
 # A change in how somebody logs in (DICOM PS3.16, type Security Alert).
 _SECURITY = ("110137", "User security Attributes Changed")
 
-_REST_INTERACTIONS = frozenset(
+REST_INTERACTIONS = frozenset(
     {
         "batch", "capabilities", "create", "delete", "history", "history-instance",
         "history-system", "history-type", "operation", "patch", "read", "search",
@@ -172,7 +172,7 @@ def _subtypes(row: JournalRow) -> list[dict[str, Any]]:
         return found
     if row.interaction == "security":
         return [_coding(_DCM, *_SECURITY)]
-    known = row.interaction in _REST_INTERACTIONS
+    known = row.interaction in REST_INTERACTIONS
     return [_coding(_INTERACTION if known else _OWN_KINDS, row.interaction or "operation")]
 
 
@@ -208,7 +208,7 @@ def _actor(row: JournalRow) -> dict[str, Any]:
     """Who asked, as what, under which rule and for what purpose."""
     who: dict[str, Any] = {}
     if row.agent:
-        who["identifier"] = {"system": _OWN_IDS, "value": row.agent}
+        who["identifier"] = {"system": OWN_IDS, "value": row.agent}
     if row.agent_name:
         who["display"] = row.agent_name
     # an attempt by somebody unknown is an attempt as well
@@ -228,7 +228,7 @@ def _organization(row: JournalRow) -> list[dict[str, Any]]:
     """For whom the agent acted."""
     who: dict[str, Any] = {}
     if row.organization:
-        who["identifier"] = {"system": _ICO, "value": row.organization}
+        who["identifier"] = {"system": ICO, "value": row.organization}
     if row.organization_name:
         who["display"] = row.organization_name
     if not who:

@@ -17,6 +17,7 @@ MOST_PARAMETERS: Final = 40
 MOST_SCOPES: Final = 60
 _LONGEST: Final = {"state": 1000, "nonce": 500, "scope": 4000, "launch": 200}
 _VISIBLE: Final = re.compile(r"[ -~]*", re.ASCII)  # RFC 6749, appendix A: VSCHAR
+_AGE: Final = re.compile(r"[0-9]{1,9}", re.ASCII)
 _CHALLENGE: Final = re.compile(r"[A-Za-z0-9_-]{43}", re.ASCII)
 
 
@@ -40,6 +41,8 @@ class Asked:
     """What an app asks for, once everything in it is well formed.
 
     `challenge` is the PKCE challenge (S256), `launch` the handle of a launch from our pages or "".
+    `max_age`: the person proved themselves at most so many seconds before they were asked; 0 also
+    for `prompt=login`; None = whenever (OpenID Connect Core, section 3.1.2.1).
     """
 
     app: App
@@ -49,6 +52,7 @@ class Asked:
     nonce: str
     challenge: str
     launch: str
+    max_age: int | None = None
 
 
 async def read_request(db: Database, parameters: Sequence[tuple[str, str]], issuer: str) -> Asked:
@@ -98,12 +102,16 @@ async def read_request(db: Database, parameters: Sequence[tuple[str, str]], issu
     scopes = tuple(dict.fromkeys(given.get("scope", "").split()))
     if not scopes or len(scopes) > MOST_SCOPES:
         raise refuse("invalid_scope", f"scope must name 1 to {MOST_SCOPES} scopes")
+    age = given.get("max_age", "")
+    if age and not _AGE.fullmatch(age):
+        raise refuse("invalid_request", "max_age is a number of seconds")
     if "none" in given.get("prompt", "").split():
         # a person always decides here, so there is never an answer without asking
         raise refuse("interaction_required", "a person has to agree")
     return Asked(
         app, redirect_uri, scopes, state, given.get("nonce", ""), given["code_challenge"],
         given.get("launch", ""),
+        0 if "login" in given.get("prompt", "").split() else int(age) if age else None,
     )  # fmt: skip
 
 
@@ -120,6 +128,7 @@ def parameters_of(asked: Asked, issuer: str) -> list[tuple[str, str]]:
         ("code_challenge_method", "S256"),
         ("aud", issuer + "/fhir"),
         ("launch", asked.launch),
+        ("max_age", "" if asked.max_age is None else str(asked.max_age)),
     ]
     return [(name, value) for name, value in pairs if value]
 

@@ -13,7 +13,7 @@ from joserfc.jwk import ECKey, RSAKey
 
 from pater.access.caller import KEY, Caller
 from pater.access.policy import ROLE_PURPOSES, ROLES
-from pater.access.scopes import parse_scope
+from pater.access.scopes import SERVICES, parse_scope
 from pater.store.database import Database, Record
 
 MOST_KEYS: Final = 10
@@ -69,6 +69,10 @@ def check(client: Client) -> None:
     if unknown:
         raise ClientError(f"the role does not know the purpose {sorted(unknown)[0]!r}")
     for scope in client.scopes:
+        if scope in SERVICES:
+            if client.role != "provider-system":
+                raise ClientError(f"the scope {scope!r} is for systems of providers")
+            continue
         if parse_scope(scope).context != "system":
             raise ClientError("a system's scopes begin with 'system/'")
     keys = client.jwks.get("keys")

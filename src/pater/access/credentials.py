@@ -12,6 +12,7 @@ import pyotp
 
 from pater.access import lockout, single_codes
 from pater.access.accounts import HASHER, Account, normal_login, normal_password
+from pater.access.login import NOBODY
 from pater.store.database import Database
 from pater.trust.keys import Keys
 
@@ -27,6 +28,7 @@ class Factors:
     codes: single_codes.Left
     operator_code: bool
     password_changed: datetime | None
+    password: bool = True  # False for who came by a provider of identities and has none
 
     @property
     def any(self) -> bool:
@@ -38,7 +40,7 @@ async def factors(db: Database, account: str, now: datetime) -> Factors:
     """What the account has."""
     row = await db.fetchrow(
         """
-        select a.totp is not null as totp, a.password_changed,
+        select a.totp is not null as totp, a.password_changed, a.password_hash <> $3 as password,
                (select count(*) from passkey p where p.account = a.id) as passkeys,
                exists (select 1 from single_code c where c.account = a.id and c.operator
                        and c.used is null and c.expires > $2) as operator_code
@@ -46,12 +48,18 @@ async def factors(db: Database, account: str, now: datetime) -> Factors:
         """,
         account,
         now,
+        NOBODY,
     )
     codes = await single_codes.left(db, account)
     if row is None:
         return Factors(False, 0, codes, False, None)
     return Factors(
-        row["totp"], row["passkeys"], codes, row["operator_code"], row["password_changed"]
+        row["totp"],
+        row["passkeys"],
+        codes,
+        row["operator_code"],
+        row["password_changed"],
+        row["password"],
     )
 
 

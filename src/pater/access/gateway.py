@@ -41,6 +41,8 @@ from pater.access.tokens import Tokens
 from pater.fhir.issues import Issue, operation_outcome
 from pater.store.database import Database, Record
 from pater.store.journal import JournalEntry
+from pater.trust.ca.requests import key_hash
+from pater.trust.ca.tables import key_in_force
 
 ALGORITHM: Final = "RS256"
 LONGEST_LIFE: Final = timedelta(seconds=60)
@@ -148,6 +150,8 @@ async def verify(
     now = clock()
     if row["revoked"] is not None:
         raise _refused("the certificate was revoked", client)
+    if await key_in_force(db, _key_hash(row["public_key"]), now) is False:
+        raise _refused("the authority revoked the certificate", client)
     if not row["not_before"] <= now < row["not_after"]:
         raise _refused("the certificate is not valid now", client)
     if claims.get("iss") != client.id or claims.get("sub") != client.id:
@@ -287,6 +291,13 @@ def _signed(token: str, jwk: str) -> bool:
     except (JoseError, ClientError, ValueError, TypeError):
         return False
     return True
+
+
+@lru_cache(maxsize=1024)
+def _key_hash(jwk: str) -> bytes:
+    """What our authority knows the key by."""
+    found = public_key(orjson.loads(jwk)).public_key
+    return key_hash(found.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo))
 
 
 def _expiry(claims: dict[str, Any], now: datetime, client: Client) -> datetime:

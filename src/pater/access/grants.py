@@ -274,6 +274,16 @@ async def end(db: Database, id: UUID, now: datetime, account: str | None = None)
     )
 
 
+async def end_all(db: Database, account: str, now: datetime) -> int:
+    """End all that an account allowed its apps; gives how many that were."""
+    rows = await db.fetch(
+        "update app_grant set ended = $2 where account = $1 and ended is null returning id",
+        account,
+        now,
+    )
+    return len(rows)
+
+
 async def ended_since(db: Database, since: datetime, most: int) -> Sequence[Record]:
     """`id` and `ended` of what ended since then, newest first."""
     return await db.fetch(

@@ -11,6 +11,46 @@ TEXTS: dict[str, dict[str, str]] = {
         "cs": "Poskytovatel čte v nouzi; přístup bude zvlášť prověřen.",
         "en": "The provider reads in an emergency; the access will be reviewed.",
     },
+    "author": {
+        "cs": "Poskytovatel čte, co o pacientovi sám zapsal.",
+        "en": "The provider reads what it wrote of the patient itself.",
+    },
+    "care-stated": {
+        "cs": "Poskytovatel zapisuje, že má pacienta v péči.",
+        "en": "The provider states that the patient is in its care.",
+    },
+    "public-health": {
+        "cs": "Hygienická stanice čte epidemiologické záznamy lidí svého území.",
+        "en": "The public health office reads epidemiological records of its territory.",
+    },
+    "insured": {
+        "cs": "Pojišťovna čte pojistný vztah svého pojištěnce.",
+        "en": "The insurance company reads the coverage of a person it insures.",
+    },
+    "own-will": {
+        "cs": "Člověk rozhoduje, kdo smí vidět jeho záznam.",
+        "en": "The person decides who may see their record.",
+    },
+    "review": {
+        "cs": "Pověřenec prověřuje, kdo nahlížel.",
+        "en": "The privacy officer reviews who looked.",
+    },
+    "audit": {
+        "cs": "Auditor čte záznamy o přístupech.",
+        "en": "The auditor reads the records of access.",
+    },
+    "explained": {
+        "cs": "Správce nebo auditor si nechal vysvětlit, proč je přístup dovolen nebo odmítnut.",
+        "en": "An operator or auditor had it explained why access is allowed or refused.",
+    },
+    "no-relation": {
+        "cs": "O péči volajícího o tohoto pacienta nic nevíme.",
+        "en": "Nothing is known of the caller caring for this patient.",
+    },
+    "withheld": {
+        "cs": "Pacient si nepřeje, aby to volající viděl.",
+        "en": "The patient does not want the caller to see this.",
+    },
     "own-record": {
         "cs": "Člověk čte vlastní zdravotní záznam.",
         "en": "The person reads their own health record.",
@@ -131,6 +171,30 @@ TEXTS: dict[str, dict[str, str]] = {
         "cs": "Přihlášení přístupovým klíčem.",
         "en": "Login with a passkey.",
     },
+    "login-federated": {
+        "cs": "Přihlášení přes poskytovatele identity.",
+        "en": "Login by another provider of identities.",
+    },
+    "account-numbered": {
+        "cs": "Správce zapsal k účtu číslo zdravotníka.",
+        "en": "An operator wrote a professional's number to the account.",
+    },
+    "login-linked": {
+        "cs": "Účet byl spojen s poskytovatelem identity.",
+        "en": "The account was linked with a provider of identities.",
+    },
+    "login-refused": {
+        "cs": "Neúspěšné přihlášení přes poskytovatele identity.",
+        "en": "Failed login by another provider of identities.",
+    },
+    "issuer-registered": {
+        "cs": "Provozovatel zapsal poskytovatele identity.",
+        "en": "The operator wrote down a provider of identities.",
+    },
+    "issuer-removed": {
+        "cs": "Provozovatel odebral poskytovatele identity.",
+        "en": "The operator took a provider of identities away.",
+    },
     "login-single-code": {
         "cs": "Přihlášení jednorázovým záložním kódem.",
         "en": "Login with a recovery code.",
@@ -237,6 +301,46 @@ TEXTS: dict[str, dict[str, str]] = {
     "app-asked": {
         "cs": "Ověření tokenu aplikace.",
         "en": "A token was looked into.",
+    },
+    "received": {
+        "cs": "Tento přístup ve vlastním systému ohlásil poskytovatel sám.",
+        "en": "The provider told of this access in its own system.",
+    },
+    "received-event": {
+        "cs": "Poskytovatel hlásí, kdo nahlížel v jeho vlastním systému.",
+        "en": "The provider tells who looked in its own system.",
+    },
+    "unknown-patient": {
+        "cs": "Ohlášený přístup čeká: pacienta zde nikdo nezná.",
+        "en": "An access that was told waits: nobody here knows the patient.",
+    },
+    "disputed": {
+        "cs": "Pacient tento přístup zpochybnil.",
+        "en": "The patient disputes this access.",
+    },
+    "dispute-answered": {
+        "cs": "Pověřenec odpověděl na zpochybnění přístupu.",
+        "en": "The privacy officer answered a dispute of an access.",
+    },
+    "emergency-opened": {
+        "cs": "Záznam byl otevřen v nouzi s udáním důvodu; pacient dostal oznámení.",
+        "en": "The record was opened in an emergency with a reason; the patient was told.",
+    },
+    "emergency-reviewed": {
+        "cs": "Pověřenec prověřil přístup v nouzi.",
+        "en": "The privacy officer reviewed an emergency access.",
+    },
+    "emergency-review-undone": {
+        "cs": "Pověřenec vzal zpět své prověření přístupu v nouzi.",
+        "en": "The privacy officer took back the review of an emergency access.",
+    },
+    "sealing": {
+        "cs": "Systém použil službu pečetí a časových razítek.",
+        "en": "The system used the service of seals and time stamps.",
+    },
+    "forbidden-seal": {
+        "cs": "Pečetit smějí systémy poskytovatelů, které k tomu mají oprávnění.",
+        "en": "Sealing is for systems of providers that hold the scope seal.",
     },
 }
 

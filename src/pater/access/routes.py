@@ -12,12 +12,14 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, RedirectResponse, Response
 from starlette.routing import BaseRoute, Route
 
-from pater.access import app_metadata, audit, smart
+from pater.access import app_metadata, audit, client_tls, smart
 from pater.access.app_tokens import AppDesk, Marks
 from pater.access.caller import KEY, Caller
+from pater.access.client_tls import Presented
 from pater.access.clients import client_caller
+from pater.access.peer import CERTIFICATE
 from pater.access.smart import OAuthError
-from pater.access.tokens import LIFETIME, Tokens
+from pater.access.tokens import LIFETIME, TokenError, Tokens
 from pater.store.database import Database
 from pater.store.journal import JournalEntry
 from pater.trust.identity import public_jwk
@@ -43,12 +45,14 @@ def routes(
     tokens: Tokens,
     journal: Journal,
     apps: AppDesk | None = None,
+    tls: bool = False,
 ) -> list[BaseRoute]:
     """`POST /oauth/token`, the SMART configuration (also below `/fhir`) and the key set.
 
     `base_url` is the public address without a slash at the end. `journal` must have written when
     it returns. In a demonstration a refused client is told what exactly was wrong. With `apps`
-    there are introspection and revocation too, and the addresses that OpenID Connect wants.
+    there are introspection and revocation too, and the addresses that OpenID Connect wants. `tls`
+    tells that systems can come with certificates.
     """
 
     def address(request: Request) -> str:
@@ -62,14 +66,23 @@ def routes(
                 given = await apps.token(form, _marks(request, address(request), "token"))
                 return JSONResponse(given, headers=_PRIVATE)
             base = address(request)
-            caller = await smart.grant(db, form, {base + "/oauth/token", base}, clock)
+            presented: Presented | None = request.scope.get(CERTIFICATE)
+            proved = (
+                (lambda id: client_tls.authenticate(db, id, presented, clock))
+                if presented is not None
+                else None
+            )
+            caller, client = await smart.grant(
+                db, form, {base + "/oauth/token", base}, clock, proved
+            )
+            bound = await client_tls.binding(db, client, presented, clock)
         except OAuthError as error:
             await journal([_refused(error, clock, source, request_id)])
             return _error(error, demo, request)
         asked = replace(caller, source=source, request_id=request_id)
         await journal([audit.entry(asked, "E", "token", audit.OK, clock=clock, reason="token")])
         answer = {
-            "access_token": tokens.issue(caller),
+            "access_token": tokens.issue(caller, bound_to=bound),
             "token_type": "bearer",
             "expires_in": int(LIFETIME.total_seconds()),
             "scope": " ".join(caller.scopes),
@@ -77,7 +90,7 @@ def routes(
         return JSONResponse(answer, headers=_PRIVATE)
 
     async def configuration(request: Request) -> Response:
-        document = smart.configuration(address(request))
+        document = smart.configuration(address(request), tls=tls)
         if apps is not None:
             document = app_metadata.configuration(address(request), document)
         return JSONResponse(document, headers=_PUBLIC)
@@ -110,6 +123,22 @@ def routes(
             await journal([_refused(error, clock, marks.source, marks.request_id)])
             return _error(error, demo, request)
 
+    async def userinfo(request: Request) -> Response:
+        scheme, _, token = request.headers.get("authorization", "").partition(" ")
+        found = None
+        problem, status = "invalid_token", 401
+        if scheme.lower() == "bearer" and token.strip():
+            marks = _marks(request, address(request), "userinfo")
+            try:
+                found = await cast(AppDesk, apps).userinfo(token.strip(), marks)
+                problem, status = "insufficient_scope", 403
+            except TokenError:
+                pass
+        if found is not None:
+            return JSONResponse(found, headers=_PRIVATE)
+        challenge = {"WWW-Authenticate": f'Bearer realm="oauth", error="{problem}"'}
+        return JSONResponse({"error": problem}, status, headers=_PRIVATE | challenge)
+
     async def authorize(request: Request) -> Response:
         """An app may post its request (SMART 2.2, `authorize-post`); the page shows it by GET."""
         try:
@@ -122,6 +151,7 @@ def routes(
         Route("/oauth/authorize", authorize, methods=["POST"]),
         Route("/oauth/introspect", introspect, methods=["POST"]),
         Route("/oauth/revoke", revoke, methods=["POST"]),
+        Route("/oauth/userinfo", userinfo, methods=["GET", "POST"]),
         Route("/.well-known/openid-configuration", openid),
         Route("/.well-known/oauth-authorization-server", openid),
     ]

@@ -20,6 +20,10 @@ MOST_ARGUMENTS: Final = 10
 """Conditions in one scope; each costs every search that the token is used for."""
 _LONGEST_TEXT = 100
 
+SEAL: Final = "seal"
+SERVICES: Final = frozenset({SEAL})
+"""Scopes of services that are not records: no other scope covers them, they cover no other."""
+
 # SMART 1 wrote words where SMART 2 writes letters; both are accepted (SMART 2, "v1 scopes").
 _WORDS = {"read": "rs", "write": "cud", "*": "cruds"}
 _SHAPE = re.compile(
@@ -176,9 +180,13 @@ def covers(granted: Iterable[str], wanted: str) -> bool:
 
     A registered scope with arguments covers what asks for the same arguments, or for more.
     """
+    if wanted in SERVICES:
+        return wanted in granted
     want = parse_scope(wanted)
     given: set[str] = set()
     for text in granted:
+        if text in SERVICES:
+            continue
         have = parse_scope(text)
         if (
             have.context == want.context

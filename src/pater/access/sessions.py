@@ -37,6 +37,13 @@ LIMITS: Final[dict[tuple[str, int], Limits]] = {
     ("patient", TWO_FACTORS): _minutes(30, 8 * 60),
     ("clinician", PASSWORD): _minutes(10, 60),
     ("clinician", TWO_FACTORS): _minutes(30, 12 * 60),
+    ("rescue", TWO_FACTORS): _minutes(30, 12 * 60),
+    ("khs", TWO_FACTORS): _minutes(15, 8 * 60),
+    ("insurer", TWO_FACTORS): _minutes(15, 8 * 60),
+    ("privacy-officer", TWO_FACTORS): _minutes(15, 4 * 60),
+    ("auditor", TWO_FACTORS): _minutes(15, 4 * 60),
+    ("administrator", TWO_FACTORS): _minutes(15, 4 * 60),
+    ("researcher", TWO_FACTORS): _minutes(15, 4 * 60),
     ("loader", TWO_FACTORS): _minutes(15, 4 * 60),
     ("provider-system", TWO_FACTORS): _minutes(15, 4 * 60),
     ("none", TWO_FACTORS): _minutes(15, 60),
@@ -69,6 +76,7 @@ class Session:
     csrf: str
     lang: str
     proved: datetime | None = None  # when a second factor was last shown
+    issuer: str = ""  # the provider who proved the person; "" = we did
 
     def freshly_proved(self, now: datetime) -> bool:
         """Whether a second factor was shown a short while ago."""
@@ -107,6 +115,7 @@ async def open_session(
     strength: int | None = None,
     source: str = "",
     agent: str = "",
+    issuer: str = "",
 ) -> str:
     """A new session for an account whose login was checked; gives its token (256 random bits).
 
@@ -122,8 +131,8 @@ async def open_session(
     await db.execute(
         """
         insert into session (token_hash, account, created, seen, expires, strength, purpose,
-                             patient, csrf, lang, proved, source, agent)
-        values ($1, $2, $3, $3, $4, $5, $6, '', $7, $8, $9, $10, $11)
+                             patient, csrf, lang, proved, source, agent, issuer)
+        values ($1, $2, $3, $3, $4, $5, $6, '', $7, $8, $9, $10, $11, $12)
         """,
         _hash(token),
         account.id,
@@ -136,6 +145,7 @@ async def open_session(
         now if strength >= TWO_FACTORS else None,
         source,
         agent,
+        issuer,
     )
     return token
 
@@ -233,7 +243,7 @@ async def read_session(db: Database, token: str, clock: Callable[[], datetime]) 
     row = await db.fetchrow(
         """
         select a.*, s.created as session_created, s.seen, s.expires, s.strength, s.purpose,
-               s.patient as opened, s.csrf, s.lang, s.proved
+               s.patient as opened, s.csrf, s.lang, s.proved, s.issuer
         from session s join account a on a.id = s.account
         where s.token_hash = $1 and s.expires > $2 and s.seen > $3 and a.active
         """,
@@ -310,6 +320,8 @@ _DONE: Final = {
     "login": "login",
     "login-new": "login",
     "login-passkey": "login",
+    "login-federated": "login",
+    "login-linked": "security",
     "login-single-code": "login",
     "step-up": "login",
     "logout": "logout",
@@ -325,6 +337,7 @@ _DONE: Final = {
     "account-locked": "security",
     "account-unlocked": "security",
     "account-reset": "security",
+    "account-numbered": "security",
 }
 
 
@@ -372,4 +385,5 @@ def _session(row: Record) -> Session:
         csrf=row["csrf"],
         lang=row["lang"],
         proved=row["proved"],
+        issuer=row["issuer"],
     )

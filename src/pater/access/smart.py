@@ -17,7 +17,7 @@ from joserfc.jws import JWSRegistry
 
 from pater.access.caller import Caller
 from pater.access.clients import Client, ClientError, client_caller, find, public_key
-from pater.access.scopes import ScopeError, covers, parse_scope
+from pater.access.scopes import SERVICES, ScopeError, covers, parse_scope
 from pater.store.database import Database
 
 ASSERTION_TYPE: Final = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
@@ -84,22 +84,27 @@ async def grant(
     form: Mapping[str, str],
     audiences: Collection[str],
     clock: Callable[[], datetime],
-) -> Caller:
-    """The caller that a token request proves; raises OAuthError.
+    proved: Callable[[str], Awaitable[Client]] | None = None,
+) -> tuple[Caller, Client]:
+    """The caller that a token request proves, and its client; raises OAuthError.
 
     `form` are the fields of the request (`grant_type`, `client_assertion_type`,
     `client_assertion`, `scope`, `purpose_of_use`), each once; `audiences` the addresses of this
-    token endpoint that an assertion may be made out to (SMART Backend Services, 4.1.4).
+    token endpoint that an assertion may be made out to (SMART Backend Services, 4.1.4). `proved`
+    gives the client of an id whose certificate was shown; it is asked where there is no assertion.
     """
     kind = form.get("grant_type")
     if not kind:
         raise OAuthError("invalid_request", "grant_type is missing")
     if kind != "client_credentials":
         raise OAuthError("unsupported_grant_type", "only client_credentials is supported")
-    client = await authenticate_client(db, form, audiences, clock)
+    if proved is not None and "client_assertion" not in form and "client_id" in form:
+        client = await proved(form["client_id"])
+    else:
+        client = await authenticate_client(db, form, audiences, clock)
     scopes = _scopes(client, form.get("scope", ""))
     purpose = purpose_of(client, form.get("purpose_of_use", ""))
-    return client_caller(client, scopes=scopes, purpose=purpose)
+    return client_caller(client, scopes=scopes, purpose=purpose), client
 
 
 async def authenticate_client(
@@ -295,7 +300,7 @@ def _scopes(client: Client, wanted: str) -> tuple[str, ...]:
             raise OAuthError(
                 "invalid_scope", str(error), reason="token-scope", client=client
             ) from error
-        if not held or parse_scope(scope).context != "system":
+        if not held or (scope not in SERVICES and parse_scope(scope).context != "system"):
             raise OAuthError(
                 "invalid_scope",
                 "the client does not hold this scope",
@@ -334,13 +339,18 @@ def _unproved(detail: str, client: Client | None = None) -> OAuthError:
     )
 
 
-def configuration(base_url: str) -> dict[str, Any]:
-    """The document at `.well-known/smart-configuration` (SMART App Launch 2, section 7)."""
+def configuration(base_url: str, *, tls: bool = False) -> dict[str, Any]:
+    """The document at `.well-known/smart-configuration` (SMART App Launch 2, section 7).
+
+    `tls` = systems can come with certificates (RFC 8705).
+    """
+    by_certificate = ["tls_client_auth", "self_signed_tls_client_auth"] if tls else []
     return {
         "token_endpoint": base_url + "/oauth/token",
         "jwks_uri": base_url + "/.well-known/jwks.json",
         "grant_types_supported": ["client_credentials"],
-        "token_endpoint_auth_methods_supported": ["private_key_jwt"],
+        "token_endpoint_auth_methods_supported": ["private_key_jwt", *by_certificate],
+        **({"tls_client_certificate_bound_access_tokens": True} if tls else {}),
         "token_endpoint_auth_signing_alg_values_supported": list(ALGORITHMS),
         "scopes_supported": [
             "system/*.rs",

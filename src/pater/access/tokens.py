@@ -23,7 +23,7 @@ _ALGORITHM: Final = "ES256"
 _TYPE: Final = "at+jwt"
 
 TokenProblem = Literal[
-    "malformed", "forged", "expired", "not-yet-valid", "wrong-audience", "revoked"
+    "malformed", "forged", "expired", "not-yet-valid", "wrong-audience", "revoked", "bound"
 ]
 
 
@@ -68,10 +68,11 @@ class Tokens:
         self._claims = lru_cache(maxsize=4096)(claims)
         self._caller = lru_cache(maxsize=4096)(lambda token: _caller(self._claims(token)))
 
-    def issue(self, caller: Caller, lifetime: timedelta = LIFETIME) -> str:
+    def issue(self, caller: Caller, lifetime: timedelta = LIFETIME, bound_to: str = "") -> str:
         """A token that says all about the caller but the marks of one request.
 
         Organisation, name, role and purpose stand where IHE IUA (ITI-71, JWT) puts them.
+        `bound_to` is the certificate without which it is refused (`x5t#S256`, RFC 8705, 3.1).
         """
         now = int(self._clock().timestamp())
         claims = {
@@ -84,6 +85,7 @@ class Tokens:
             "exp": now + int(lifetime.total_seconds()),
             "jti": secrets.token_urlsafe(16),
             "scope": " ".join(caller.scopes),
+            **({"cnf": {"x5t#S256": bound_to}} if bound_to else {}),
             "extensions": {
                 "ihe_iua": {
                     "subject_name": caller.name,
@@ -111,8 +113,26 @@ class Tokens:
         claims = self._claims(token)
         return claims["iat"], claims["exp"]
 
-    def verify(self, token: str) -> Caller:
-        """The caller of a token (without `request_id` and `source`); raises TokenError."""
+    def bound_to(self, token: str) -> str:
+        """The certificate that a token of ours is bound to, "" for none; raises TokenError."""
+        if len(token) > LONGEST_TOKEN:
+            raise TokenError("malformed", "the access token is too long")
+        return str(self._claims(token).get("cnf", {}).get("x5t#S256", ""))
+
+    def unbound(self, token: str, certificate: str) -> str:
+        """The same token without its bond, for whoever has shown the certificate; TokenError.
+
+        It ends with the other one, and stays within this process.
+        """
+        caller = self.verify(token, certificate)
+        left = self._claims(token)["exp"] - self._clock().timestamp()
+        return self.issue(caller, timedelta(seconds=max(left, 0)))
+
+    def verify(self, token: str, certificate: str = "") -> Caller:
+        """The caller of a token (without `request_id` and `source`); raises TokenError.
+
+        `certificate` is the one that was shown with it (`x5t#S256`), "" for none.
+        """
         if len(token) > LONGEST_TOKEN:
             raise TokenError("malformed", "the access token is too long")
         claims = self._claims(token)
@@ -125,6 +145,8 @@ class Tokens:
                 raise TokenError("expired", "the access token has expired")
             if now < claims["nbf"] - leeway:
                 raise TokenError("not-yet-valid", "the access token is not valid yet")
+            if "cnf" in claims and claims["cnf"]["x5t#S256"] != (certificate or None):
+                raise TokenError("bound", "the access token needs the certificate it is bound to")
             caller = self._caller(token)
             if caller.grant and (self._revoked is None or self._revoked(caller.grant)):
                 raise TokenError("revoked", "the access token was revoked")

@@ -11,9 +11,11 @@ import click
 
 from pater.access import accounts, credentials, lockout, passwords, sessions
 from pater.access.accounts import Account, AccountError
+from pater.access.federation import identities
 from pater.access.policy import ROLES
 from pater.app import new_id, now
 from pater.cli.common import fail, readable, settings_of
+from pater.registers.identifiers import check_professional
 from pater.serving import running_database
 from pater.store.database import Database
 from pater.store.write import Committer
@@ -126,6 +128,25 @@ async def _show(login: str) -> None:
         f"recovery codes {has.codes.count}, "
         f"one-time code {'waiting' if has.operator_code else 'none'}"
     )
+
+
+@account.command()
+@click.argument("login")
+@click.argument("number", metavar="KRZP")
+@readable
+def professional(login: str, number: str) -> None:
+    """The number by which providers of identities name a professional ("" = no longer)."""
+    if number and check_professional(number).ok is False:
+        fail(f"{check_professional(number).problem}.")
+    asyncio.run(_number(login, number))
+
+
+async def _number(login: str, number: str) -> None:
+    async with _desk() as desk:
+        found = await desk.account(login)
+        await identities.set_professional(desk.db, found.id, number, now())
+        await desk.note(found, "account-numbered")
+    click.echo(f"account {found.login} is known as {number or 'nobody'}")
 
 
 @account.command()

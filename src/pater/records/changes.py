@@ -35,7 +35,8 @@ class Change:
     `edit`, given instead of `resource`, makes the new version of an update out of the current one
     (which must exist); unless `derived` that is a PATCH. `path` is where the resource stands in
     what was sent, for issues. `claims_of` gives business keys to be claimed with it. `statements`
-    go with it in the same transaction (what a `Keeper` keeps beside the resource).
+    go with it in the same transaction (what a `Keeper` keeps beside the resource). `label` says of
+    what kind it is (see `fhir.labels`); None = as its content and the caller's organization tell.
     """
 
     method: Method
@@ -50,6 +51,7 @@ class Change:
     edit: Edit | None = field(default=None, compare=False)
     claims_of: ClaimsOf | None = field(default=None, compare=False)
     fresh: bool = False
+    label: int | None = None
     statements: tuple[Statement, ...] = ()
 
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from pater.access.caller import Caller
-from pater.access.policy import Action, decide
+from pater.access.policy import Action, Policy
 from pater.records.ports import DONE, Ports
-from pater.records.scope_filter import filter_of
+from pater.records.reading import visible as visible_now
 from pater.store.read import Stored
 from pater.store.versions import VersionKey, read_versions
 
@@ -16,10 +16,10 @@ INTERACTION = "notification"
 _NEEDED: tuple[Action, ...] = ("search", "read")
 
 
-def open_to(caller: Caller, type: str) -> str:
+def open_to(policy: Policy, caller: Caller, type: str) -> str:
     """The policy's reason why a type is closed to a subscriber; "" when it is open."""
     for action in _NEEDED:
-        decision = decide(caller, action, type, person=None)
+        decision = policy.decide(caller, action, type)
         if not decision.allowed:
             return decision.reason
     return ""
@@ -27,13 +27,8 @@ def open_to(caller: Caller, type: str) -> str:
 
 async def visible(ports: Ports, caller: Caller, versions: Sequence[Stored]) -> list[Stored]:
     """Those versions that the caller may be told of now; nothing is recorded."""
-    allowed = [
-        each
-        for each in versions
-        if all(decide(caller, a, each.type, person=each.person).allowed for a in _NEEDED)
-    ]
-    outside = filter_of(caller, *_NEEDED)
-    return allowed if outside is None else await outside.visible(ports.db, allowed)
+    sight = await ports.sight(caller, {each.person for each in versions})
+    return await visible_now(ports, sight, versions, *_NEEDED)
 
 
 async def disclose(
@@ -44,7 +39,8 @@ async def disclose(
     `why` stands in the journal as the query: the subscription on whose account it was.
     """
     there = await read_versions(ports.db, keys)
-    shown = await visible(ports, caller, list(there.values()))
+    sight = await ports.sight(caller, {each.person for each in there.values()})
+    shown = await visible_now(ports, sight, list(there.values()), *_NEEDED)
     persons = {each.person for each in shown if each.person > 0}
     names = await ports.names.of_all(ports.db, persons) if persons else {}
     await ports.record(
@@ -52,7 +48,7 @@ async def disclose(
             caller,
             "read",
             DONE,
-            decide(caller, "read", each.type, person=each.person).reason,
+            sight.decide("read", each.type, each.person).reason,
             person=each.person,
             patient=names.get(each.person, ""),
             type=each.type,

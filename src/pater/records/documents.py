@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import replace
 
 from pater.access.caller import Caller
-from pater.access.policy import decide
 from pater.fhir.definitions import RESOURCE_TYPES
 from pater.fhir.issues import Issue
 from pater.fhir.json import dumps, parse
@@ -30,7 +29,8 @@ async def document(ports: Ports, caller: Caller, id: str) -> list[Stored]:
     stored = await read(ports, caller, "Composition", id)
     said = {key: value for key, value in parse(stored.body).items() if key != "relatesTo"}
     head = replace(stored, body=dumps(said))
-    found = await referred(ports, caller, [head], _TYPES, rounds=_ROUNDS, most=MOST_ENTRIES)
+    sight = await ports.sight(caller, {stored.person})
+    found = await referred(ports, sight, [head], _TYPES, rounds=_ROUNDS, most=MOST_ENTRIES)
     if len(found) >= MOST_ENTRIES:
         text = f"the document would have more than {MOST_ENTRIES} entries"
         raise Unprocessable([Issue("error", "too-costly", "Bundle.entry", text)])
@@ -40,7 +40,7 @@ async def document(ports: Ports, caller: Caller, id: str) -> list[Stored]:
                 caller,
                 "read",
                 DONE,
-                decide(caller, "read", "Composition", person=stored.person).reason,
+                sight.decide("read", "Composition", stored.person).reason,
                 person=stored.person,
                 patient=await ports.patient_of(stored.person),
                 type="Composition",

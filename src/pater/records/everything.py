@@ -9,15 +9,17 @@ from datetime import datetime
 from typing import TypeVar
 
 from pater.access.caller import Caller
-from pater.access.policy import PUBLIC_TYPES, Action, decide, group
+from pater.access.policy import PUBLIC_TYPES, Action, group
 from pater.fhir.definitions import compartment
 from pater.records.errors import Forbidden, NotFound
 from pater.records.ports import DONE, Ports
 from pater.records.scope_filter import OUTSIDE, filter_of, full_page
+from pater.records.sight import Sight
 from pater.store import record as store
 from pater.store.read import Stored, persons_of, read_many
 from pater.store.record import Care, EverybodyPlace, RecordPlace
 from pater.store.search import Page
+from pater.store.veils import Veils
 
 MAX_COUNT = 1000
 MOST_REFERRED = 1000
@@ -39,19 +41,21 @@ ENCOUNTER = frozenset({*compartment("Encounter"), "Patient"})
 
 async def person_of(
     ports: Ports, caller: Caller, action: Action, type: str, patient: str, interaction: str
-) -> int:
-    """The person of a Patient whose data of a type the caller may see.
+) -> tuple[int, Sight]:
+    """The person of a Patient whose data of a type the caller may see, and the caller's sight.
 
     Raises Forbidden, and NotFound when there is no such Patient or it is withheld.
     """
-    decision = decide(caller, action, type, person=None)
+    decision = ports.policy.decide(caller, action, type)
+    sight = Sight(ports.policy, ports.standing, caller)
     person = 0
     failure: Exception | None = None
     if not decision.allowed:
         failure = Forbidden(decision.reason)
     else:
         person = (await persons_of(ports.db, [patient])).get(patient, 0)
-        decision = decide(caller, action, type, person=person)
+        await sight.meet({person})
+        decision = sight.decide(action, type, person)
         if not person or not decision.allowed:
             failure = NotFound("Patient", patient)
     if failure is not None:
@@ -60,7 +64,7 @@ async def person_of(
             caller, action, type, reason, person=person, id=patient, interaction=interaction
         )
         raise failure
-    return person
+    return person, sight
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,19 +91,21 @@ async def of_patient(ports: Ports, caller: Caller, patient: str, wish: Wish) -> 
     The record is what belongs to the person. `referred` brings along what its resources name in
     the directories (of nobody, or of this record), as far as the caller may read it.
     """
-    person = await person_of(ports, caller, "search", "Patient", patient, "operation")
+    person, sight = await person_of(ports, caller, "search", "Patient", patient, "operation")
     await _not_outside(ports, caller, person, "Patient", patient, patient)
-    wanted = _wanted(caller, person, wish)
+    wanted, veils = _wanted(sight, person, wish)
     care, db = wish.care, ports.db
     page, place = await _filtered(
         ports,
         caller,
-        lambda place, size: store.record(db, person, wanted, wish.since, place, size, care),
+        lambda place, size: store.record(
+            db, person, wanted, wish.since, place, size, care, veils=veils
+        ),
         RecordPlace.of(wish.cursor) if wish.cursor else None,
         wish.size,
     )
-    await _told(ports, caller, "Patient", patient, {person: patient}, wish.name)
-    beside = await _beside(ports, caller, page, wish)
+    await _told(ports, sight, "Patient", patient, {person: patient}, wish.name)
+    beside = await _beside(ports, sight, page, wish)
     return Page(page, beside, None, place.text() if place else None)
 
 
@@ -108,7 +114,7 @@ async def of_everybody(ports: Ports, caller: Caller, wish: Wish) -> Page:
 
     One journal entry for each person on the page. Raises Forbidden.
     """
-    decision = decide(caller, "search", "Patient", person=None)
+    decision = ports.policy.decide(caller, "search", "Patient")
     outside = filter_of(caller, *_BOTH)
     refusal = "" if decision.allowed else decision.reason
     if decision.allowed and decision.patient_bound:
@@ -122,7 +128,8 @@ async def of_everybody(ports: Ports, caller: Caller, wish: Wish) -> Page:
     if refusal:
         await ports.refused(caller, "search", "Patient", refusal, interaction="operation")
         raise Forbidden(refusal)
-    wanted = _wanted(caller, None, wish)
+    sight = Sight(ports.policy, ports.standing, caller)
+    wanted, _ = _wanted(sight, None, wish)
     page, place = await _filtered(
         ports,
         caller,
@@ -132,8 +139,8 @@ async def of_everybody(ports: Ports, caller: Caller, wish: Wish) -> Page:
     )
     persons = {each.person for each in page}
     names = await ports.names.of_all(ports.db, persons) if persons else {}
-    await _told(ports, caller, "Patient", "", names or {0: ""}, wish.name)
-    beside = await _beside(ports, caller, page, wish)
+    await _told(ports, sight, "Patient", "", names or {0: ""}, wish.name)
+    beside = await _beside(ports, sight, page, wish)
     return Page(page, beside, None, place.text() if place else None)
 
 
@@ -142,36 +149,39 @@ async def of_encounter(ports: Ports, caller: Caller, id: str, wish: Wish) -> Pag
 
     Raises NotFound when there is none or it is withheld, Forbidden.
     """
-    decision = decide(caller, "search", "Encounter", person=None)
+    decision = ports.policy.decide(caller, "search", "Encounter")
+    sight = Sight(ports.policy, ports.standing, caller)
     found = [each for each in await read_many(ports.db, [("Encounter", id)]) if not each.deleted]
     person = found[0].person if found else 0
     failure: Exception | None = None
+    reason = "not-found"
     if not decision.allowed:
-        failure = Forbidden(decision.reason)
-    elif not found or not _may(caller, "Encounter", person):
-        decision = decide(caller, "search", "Encounter", person=person)
-        failure = NotFound("Encounter", id)
+        failure, reason = Forbidden(decision.reason), decision.reason
+    else:
+        await sight.meet({person})
+        refusal = sight.refusal(found[0], *_BOTH) if found else "not-found"
+        if refusal:
+            failure, reason = NotFound("Encounter", id), refusal
     if failure is not None:
-        reason = "not-found" if decision.allowed else decision.reason
         await ports.refused(
             caller, "search", "Encounter", reason, person=person, id=id, interaction="operation"
         )
         raise failure
     patient = await ports.patient_of(person)
     await _not_outside(ports, caller, person, "Encounter", id, patient)
-    wanted = _wanted(caller, person, wish, ENCOUNTER)
+    wanted, veils = _wanted(sight, person, wish, ENCOUNTER)
     base = ports.base_url
     page, place = await _filtered(
         ports,
         caller,
         lambda place, size: store.of_encounter(
-            ports.db, person, id, base, wanted, wish.since, place, size
+            ports.db, person, id, base, wanted, wish.since, place, size, veils=veils
         ),
         RecordPlace.of(wish.cursor) if wish.cursor else None,
         wish.size,
     )
-    await _told(ports, caller, "Encounter", id, {person: patient}, wish.name)
-    beside = await _beside(ports, caller, page, wish)
+    await _told(ports, sight, "Encounter", id, {person: patient}, wish.name)
+    beside = await _beside(ports, sight, page, wish)
     return Page(page, beside, None, place.text() if place else None)
 
 
@@ -205,26 +215,24 @@ async def _filtered(
 
 
 def _wanted(
-    caller: Caller, person: int | None, wish: Wish, among: Collection[str] = COMPARTMENT
-) -> list[str]:
-    allowed = [each for each in among if _may(caller, each, person)]
-    return [each for each in allowed if not wish.types or each in wish.types]
-
-
-def _may(caller: Caller, type: str, person: int | None) -> bool:
-    return all(decide(caller, a, type, person=person).allowed for a in _BOTH)
+    sight: Sight, person: int | None, wish: Wish, among: frozenset[str] = COMPARTMENT
+) -> tuple[list[str], Veils]:
+    """The types of which there may be something to show, and what of it is held back."""
+    allowed, veil = sight.alike(person, among, *_BOTH)
+    wanted = [each for each in among if each in allowed and (not wish.types or each in wish.types)]
+    return wanted, () if veil is None or person is None else ((person, veil),)
 
 
 async def _told(
-    ports: Ports, caller: Caller, type: str, id: str, patients: Mapping[int, str], name: str
+    ports: Ports, sight: Sight, type: str, id: str, patients: Mapping[int, str], name: str
 ) -> None:
     """A journal entry for each person: (person, Patient id)."""
     await ports.record(
         ports.entry(
-            caller,
+            sight.caller,
             "search",
             DONE,
-            decide(caller, "search", type, person=person or None).reason,
+            sight.decide("search", type, person or None).reason,
             person=person,
             patient=patient,
             type=type,
@@ -236,16 +244,16 @@ async def _told(
     )
 
 
-async def _beside(ports: Ports, caller: Caller, page: Sequence[Stored], wish: Wish) -> list[Stored]:
+async def _beside(ports: Ports, sight: Sight, page: Sequence[Stored], wish: Wish) -> list[Stored]:
     if not wish.referred:
         return []
-    found = await referred(ports, caller, page, PUBLIC_TYPES)
+    found = await referred(ports, sight, page, PUBLIC_TYPES)
     return [each for each in found if not wish.types or each.type in wish.types]
 
 
 async def referred(
     ports: Ports,
-    caller: Caller,
+    sight: Sight,
     page: Sequence[Stored],
     types: Collection[str],
     *,
@@ -255,8 +263,9 @@ async def referred(
     """What the resources of a page refer to, and that in turn: of these types, of the persons of
     the page or of nobody, as far as the caller may read it. Nothing is recorded here."""
     here = (None, f"{ports.base_url}/".encode())
-    outside = filter_of(caller, *_BOTH)
+    outside = filter_of(sight.caller, *_BOTH)
     persons = {0, *(each.person for each in page)}
+    await sight.meet(persons)
     found: list[Stored] = []
     known = {(each.type, each.id) for each in page}
     last = list(page)
@@ -277,7 +286,7 @@ async def referred(
             for each in await read_many(ports.db, keys)
             if not each.deleted
             and each.person in persons
-            and decide(caller, "read", each.type, person=each.person).allowed
+            and not sight.refusal(each, "read")
             and (outside is None or outside.shows(each.type, each.body))
         ]
         found += sorted(last, key=lambda each: (each.type, each.id))

@@ -18,13 +18,16 @@ from typing import Any, BinaryIO, Final
 from pater.access.caller import Caller
 from pater.fhir.definitions import RESOURCE_TYPES, TYPE_NUMBER
 from pater.fhir.json import dumps, parse
-from pater.records.exporting import ExportPlan
+from pater.fhir.labels import Veil
+from pater.records.exporting import ExportPlan, told_everybody
 from pater.records.ports import Ports
 from pater.records.scope_filter import Filter, filter_of
 from pater.store.body import BodyCodec
 from pater.store.database import Database, Record
 from pater.store.files import Files, settle
 from pater.store.jobs import Job
+from pater.store.read import Stored
+from pater.store.veils import Veils
 from pater.store.walk import Walk, by_persons, by_rows, large, last_row, settled
 
 Shape = Callable[[str, bytes], "bytes | None"]
@@ -128,12 +131,14 @@ class ExportTask:
 async def run(
     ports: Ports, files: Files, job: Job, caller: Caller, task: ExportTask
 ) -> Mapping[str, Any]:
-    """Walks and writes what the caller's scopes leave of the plan.
+    """Walks and writes what the caller's scopes, and the persons' will at this moment, leave of
+    the plan.
 
     Gives {"files": [[name, type, size, count], …]}. Raises LeaseLost.
     """
     db = ports.db
     narrow = filter_of(caller, "search", "read")
+    seen = await _seen(ports, caller, task.plan)
     with ExitStack() as stack:
         output = _Output(files, job.id, stack)
         place: dict[str, Any] = {}
@@ -147,14 +152,17 @@ async def run(
             await settled(db, (ports.clock() - task.moment).total_seconds())
         codec = BodyCodec()
         last = asyncio.get_running_loop().time()
-        async for rows, reached, share in _batches(db, task, place):
+        async for rows, reached, share in _batches(db, task, seen.veils, place):
             place = reached
+            rows = seen.of(rows)
             await codec.ensure(db, {row["dict"] for row in rows})
             few = [row for row in rows if row["body"] is None]
             some = [row for row in rows if row["body"] is not None] if few else rows
+            await _looked_at(ports, codec, some)
             await asyncio.to_thread(_write, output, codec, narrow, task.shape, some)
             for first in range(0, len(few), _LARGE):
                 more = await large(db, few[first : first + _LARGE])
+                await _looked_at(ports, codec, more)
                 await asyncio.to_thread(_write, output, codec, narrow, task.shape, more)
             now = asyncio.get_running_loop().time()
             if now - last >= _SECONDS:
@@ -164,19 +172,52 @@ async def run(
                 note = f"{output.done} resources, {share:.0%}"
                 await job.checkpoint(state, done=output.done, note=note)
         await asyncio.to_thread(output.finish)
+        await told_everybody(ports, caller, task.plan)
         job.done, job.note = output.done, ""
         found = [each for each in output.state() if each[3]]
         return {"files": sorted(found, key=lambda each: (each[1], int(each[0].split(".")[1])))}
 
 
+@dataclass(frozen=True, slots=True)
+class _Seen:
+    """What the caller may see of each person of a plan: types by number; None = whatever is there.
+
+    `veils` = what the persons hold back of them.
+    """
+
+    types: Mapping[int, frozenset[int]] | None = None
+    veils: Veils = ()
+
+    def of(self, rows: list[Record]) -> list[Record]:
+        """The rows of these types."""
+        if self.types is None:
+            return rows
+        nothing: frozenset[int] = frozenset()
+        return [row for row in rows if row["type"] in self.types.get(row["person"], nothing)]
+
+
+async def _seen(ports: Ports, caller: Caller, plan: ExportPlan) -> _Seen:
+    if plan.persons is None or not ports.policy.asks(caller):
+        return _Seen()
+    sight = await ports.sight(caller, plan.persons)
+    types: dict[int, frozenset[int]] = {}
+    veils: list[tuple[int, Veil]] = []
+    for person in plan.persons:
+        allowed, veil = sight.alike(person, frozenset(plan.types), "search", "read")
+        types[person] = frozenset(TYPE_NUMBER[each] for each in allowed)
+        if veil is not None:
+            veils.append((person, veil))
+    return _Seen(types, tuple(veils))
+
+
 async def _batches(
-    db: Database, task: ExportTask, place: Mapping[str, Any]
+    db: Database, task: ExportTask, veils: Veils, place: Mapping[str, Any]
 ) -> AsyncIterator[tuple[list[Record], dict[str, Any], float]]:
     """Batches of rows, the place behind each and the share of the walk that is done.
 
     The next batch is on its way while one is being written.
     """
-    steps = _by_persons(db, task, place) if task.plan.persons is not None else _by_rows(
+    steps = _by_persons(db, task, veils, place) if task.plan.persons is not None else _by_rows(
         db, task, place
     )  # fmt: skip
     ahead = asyncio.ensure_future(anext(steps, None))
@@ -188,7 +229,7 @@ async def _batches(
         ahead.cancel()
 
 
-def _walk(task: ExportTask) -> Walk:
+def _walk(task: ExportTask, veils: Veils = ()) -> Walk:
     return Walk(
         task.moment,
         task.since,
@@ -196,6 +237,7 @@ def _walk(task: ExportTask) -> Walk:
         [TYPE_NUMBER[each] for each in task.plan.shared],
         personal=task.plan.personal,
         deletions=task.since is not None,
+        veils=veils,
     )
 
 
@@ -217,9 +259,9 @@ async def _by_rows(
 
 
 async def _by_persons(
-    db: Database, task: ExportTask, place: Mapping[str, Any]
+    db: Database, task: ExportTask, veils: Veils, place: Mapping[str, Any]
 ) -> AsyncIterator[tuple[list[Record], dict[str, Any], float]]:
-    walk = _walk(task)
+    walk = _walk(task, veils)
     persons = task.plan.persons or ()
     first, after = place.get("person", 0), place.get("row", 0)
     while chunk := list(islice(persons, first, first + _PERSONS)):
@@ -229,6 +271,27 @@ async def _by_persons(
         else:
             first, after = first + len(chunk), 0
         yield rows, {"person": first, "row": after}, first / len(persons)
+
+
+async def _looked_at(ports: Ports, codec: BodyCodec, rows: Sequence[Record]) -> None:
+    """Shows what is guarded to its guard, as every other way of reading does. Raises Damaged."""
+    for number, guard in ports.db.bodies.guards.items():
+        found = [row for row in rows if row["type"] == number and not row["deleted"]]
+        if found:
+            await guard([_as_stored(row, codec, ports.clock()) for row in found])
+
+
+def _as_stored(row: Record, codec: BodyCodec, at: datetime) -> Stored:
+    return Stored(
+        RESOURCE_TYPES[row["type"]],
+        row["id"],
+        row["version"],
+        at,
+        row["person"],
+        False,
+        codec.decompress(row["dict"], row["body"]),
+        "POST",
+    )
 
 
 def _write(

@@ -8,16 +8,20 @@ from typing import Any, Final, NoReturn
 
 from pater.access.binding import MOST_NAMED
 from pater.access.caller import Caller
-from pater.access.policy import Decision, decide, group
+from pater.access.policy import Decision, group
 from pater.fhir.definitions import RESOURCE_TYPES
 from pater.records.errors import Forbidden, NotFound
 from pater.records.everything import COMPARTMENT, person_of
 from pater.records.ports import DONE, Ports
+from pater.records.sight import Sight
+from pater.store.journal import together
+from pater.store.patients import every_patient
 from pater.store.read import persons_of
 
 MOST_PATIENTS: Final = 100_000
 """Patients that one export may name (the members of a Group)."""
 _ENTRIES: Final = 1_000
+_TOGETHER: Final = 20_000
 _INTERACTION: Final = "operation"
 
 
@@ -65,8 +69,9 @@ async def plan(
 
     `patients` are the ids of the only patients meant, None = everybody; `personal` = only the
     compartments of patients. Whoever has to name the patient in a search may export few named
-    ones. An export of named patients is recorded at each of them; one of everybody is one entry,
-    and so is every file that is fetched of it. Raises Forbidden (also when one of the types is
+    ones. An export of named patients is recorded at each of them now, one of everybody when it is
+    written (`told_everybody`), and every file that is fetched as one entry more. Raises Forbidden
+    (also when one of the types is
     refused), NotFound (a named patient who is not known, or withheld); with `only_known` patients
     who are not here are left out (former members of a Group).
     """
@@ -74,14 +79,15 @@ async def plan(
         patients = (await persons_of(ports.db, patients)).keys()
     persons = await _persons(ports, caller, patients)
     if persons is None and personal:
-        persons = decide(caller, "search", "Patient", person=None).persons
+        persons = ports.policy.decide(caller, "search", "Patient").persons
+    sight = await ports.sight(caller, persons or ())
     wide: list[str] = []
     shared: list[str] = []
     reason = refusal = ""
     for type_ in sorted(types or RESOURCE_TYPES):
         if (personal or persons is not None) and type_ not in COMPARTMENT:
             continue
-        decision = _judge(caller, type_, persons)
+        decision = _judge(sight, type_, persons)
         refused = "" if decision.allowed else decision.reason
         if decision.patient_bound and (persons is None or len(persons) > MOST_NAMED):
             refused = "not-bound"
@@ -108,6 +114,15 @@ async def plan(
     return ExportPlan(tuple(wide), tuple(shared), named, personal or named is not None, reason)
 
 
+async def told_everybody(ports: Ports, caller: Caller, plan: ExportPlan) -> None:
+    """Records an export of everybody at each person, before its files can be fetched."""
+    if plan.persons is not None or not plan.types:
+        return
+    async for some in every_patient(ports.db, _TOGETHER):
+        one = ports.entry(caller, "search", DONE, plan.reason, interaction=_INTERACTION)
+        await ports.record(together(one, some))
+
+
 async def fetched(ports: Ports, caller: Caller, plan: ExportPlan, name: str) -> None:
     """Records that a file of an export is handed out."""
     await ports.record(
@@ -124,11 +139,11 @@ async def _persons(
     if len(patients) <= MOST_NAMED:
         return frozenset(
             [
-                await person_of(ports, caller, "search", "Patient", each, _INTERACTION)
+                (await person_of(ports, caller, "search", "Patient", each, _INTERACTION))[0]
                 for each in sorted(patients)
             ]
         )
-    decision = decide(caller, "search", "Patient", person=None)
+    decision = ports.policy.decide(caller, "search", "Patient")
     if not decision.allowed or decision.persons is not None or decision.patient_bound:
         await _refuse(ports, caller, "Patient", decision.reason if not decision.allowed
                       else "not-bound", "")  # fmt: skip
@@ -139,15 +154,21 @@ async def _persons(
     return frozenset(found.values())
 
 
-def _judge(caller: Caller, type: str, persons: frozenset[int] | None) -> Decision:
-    """The policy's word on searching and reading the type, of these persons or of everybody."""
+def _judge(sight: Sight, type: str, persons: frozenset[int] | None) -> Decision:
+    """The policy's word on searching and reading the type, of one of these persons at least or of
+    everybody. What of each person may really be written the walk decides when it meets it."""
     if group(type) not in ("personal", "public"):
         return Decision(False, "no-role", frozenset(), False)
-    some = next(iter(persons), None) if persons is not None else None
-    search = decide(caller, "search", type, person=some)
-    read = decide(caller, "read", type, person=some)
-    if not (search.allowed and read.allowed):
-        return read if search.allowed else search
+    refusal: Decision | None = None
+    several: list[int | None] = [*sorted(persons)] if persons else [None]
+    for person in several:
+        search = sight.decide("search", type, person)
+        read = sight.decide("read", type, person)
+        if search.allowed and read.allowed:
+            break
+        refusal = refusal or (read if search.allowed else search)
+    else:
+        return refusal or Decision(False, "no-role", frozenset(), False)
     for found in (search, read):
         if found.persons is not None and persons is not None and not persons <= found.persons:
             return Decision(False, "other-person", frozenset(), False)

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
 from pater.access.caller import Caller
-from pater.access.policy import Action
+from pater.access.facts import NoStanding, Standing
+from pater.access.policy import Action, Decision, Policy, shipped
+from pater.fhir.definitions import TYPE_NUMBER
 from pater.fhir.issues import Issue
 from pater.fhir.search.custom import Custom
 from pater.fhir.search.query import SearchRequest
 from pater.records import (
+    audit_intake,
     conditional,
     disclosing,
     documents,
@@ -42,7 +45,8 @@ from pater.store.files import Files
 from pater.store.history import Key, Period
 from pater.store.jobs import Job
 from pater.store.journal import JournalRow
-from pater.store.read import Stored, held_types
+from pater.store.journal_received import Kept
+from pater.store.read import Damaged, Stored, held_types
 from pater.store.search import Page
 from pater.store.versions import VersionKey
 from pater.store.write import Claim, Committer, Statement, Written, claim_key
@@ -51,6 +55,7 @@ from pater.terminology.service import Terminology
 __all__ = [
     "Change",
     "Claim",
+    "Damaged",
     "ExportPlan",
     "ExportTask",
     "Gate",
@@ -71,7 +76,8 @@ class Gate:
     """Every call decides by policy, does it, and has it durably recorded before it returns.
 
     `clock` gives aware times, `new_id` fresh resource ids, `cursor_key` signs page cursors;
-    `base_url` is the address of the FHIR API without a slash at the end.
+    `base_url` is the address of the FHIR API without a slash at the end. `policy` decides (None =
+    the shipped one that asks for no relation), `standing` knows how callers stand to persons.
     """
 
     def __init__(
@@ -83,13 +89,38 @@ class Gate:
         new_id: Callable[[], str],
         *,
         base_url: str = "",
+        policy: Policy | None = None,
+        standing: Standing | None = None,
     ) -> None:
-        self._ports = Ports(db, committer, clock, cursor_key, new_id, base_url, Terminology(db))
+        self._ports = Ports(
+            db,
+            committer,
+            clock,
+            cursor_key,
+            new_id,
+            base_url,
+            Terminology(db),
+            policy or shipped("declared"),
+            standing or NoStanding(),
+        )
 
     @property
     def terms(self) -> Terminology:
         """The terminology service of this process, with what it remembers of definitions."""
         return self._ports.terms
+
+    def decide(
+        self, caller: Caller, action: Action, type: str, *, person: int | None = None
+    ) -> Decision:
+        """The policy's word on a type in general, or on what belongs to nobody or to an account.
+
+        Nothing is looked up and none recorded: of a patient's data it says no more than that.
+        """
+        return self._ports.policy.decide(caller, action, type, person=person)
+
+    def open_to(self, caller: Caller, type: str) -> str:
+        """The policy's reason why a type is closed to a subscriber; "" when it is open."""
+        return disclosing.open_to(self._ports.policy, caller, type)
 
     def keep(self, type: str, keeper: Keeper) -> None:
         """Lets a room see (and change, and refuse) every change of a type before it is written."""
@@ -98,6 +129,13 @@ class Gate:
     def forget(self, type: str, forget: Forget) -> None:
         """Lets a domain take its own rows out together with resources that are expunged."""
         self._ports.forgets[type] = forget
+
+    def guard(self, type: str, guard: Callable[[Sequence[Stored]], Awaitable[None]]) -> None:
+        """Lets a domain look at all that is read of a type, before anybody gets it.
+
+        It raises Damaged for what is not what was written.
+        """
+        self._ports.db.bodies.guards[TYPE_NUMBER[type]] = guard
 
     async def read(self, caller: Caller, type: str, id: str) -> Stored:
         """The current version. Raises NotFound (also when withheld), Gone, Forbidden."""
@@ -215,14 +253,18 @@ class Gate:
         claims: Sequence[Claim] = (),
         statements: Sequence[Statement] = (),
         interaction: str = "",
+        reason: str = "",
     ) -> list[Written]:
         """All changes or none, in one transaction with claims, statements and the journal.
 
         Gives one Written for each change, in order; version 0 = there was nothing to delete.
-        `interaction` names the journal's interaction (default: each change's own). Raises
+        `interaction` names the journal's interaction (default: each change's own). Where all are
+        derived from something that is no change itself, `reason` is why they are written. Raises
         Forbidden, NotFound, PreconditionFailed, Conflict, AlreadyClaimed, Unprocessable.
         """
-        return await writing.commit(self._ports, caller, changes, claims, statements, interaction)
+        return await writing.commit(
+            self._ports, caller, changes, claims, statements, interaction, reason
+        )
 
     async def rehearse(self, caller: Caller, change: Change) -> list[Issue]:
         """What would keep a change from being written; nothing is. Raises as `commit`."""
@@ -297,6 +339,14 @@ class Gate:
         """Writes the lines of files; see `importing.run`. Raises JobFailed."""
         return await importing.run(self._ports, files, job, caller, task)
 
+    async def receive_event(self, caller: Caller, event: dict[str, Any], raw: bytes) -> Kept:
+        """Enters an AuditEvent that another system tells; see `audit_intake.receive`."""
+        return await audit_intake.receive(self._ports, caller, event, raw)
+
+    async def retry_events(self) -> int:
+        """Tries events again that were told of unknown patients; how many are entered now."""
+        return await audit_intake.retry_waiting(self._ports)
+
     async def journal(
         self,
         caller: Caller,
@@ -307,10 +357,12 @@ class Gate:
         until: datetime | None = None,
         count: int = 50,
         before: tuple[datetime, int] | None = None,
+        keep: Callable[[JournalRow], bool] | None = None,
     ) -> list[JournalRow]:
         """Who looked at what, newest first: for a patient their own, for the loader anybody's.
 
-        `before` is `at` and `seq` of the last row of the page before. Raises Forbidden.
+        `before` is `at` and `seq` of the last row of the page before, `keep` says which are
+        wanted. Raises Forbidden.
         """
         return await journal_search.rows(
             self._ports,
@@ -321,4 +373,5 @@ class Gate:
             until=until,
             count=count,
             before=before,
+            keep=keep,
         )

@@ -5,13 +5,15 @@ from __future__ import annotations
 from collections.abc import Collection
 
 from pater.access.caller import Caller
-from pater.access.policy import decide, group
+from pater.access.policy import group
 from pater.fhir.definitions import RESOURCE_TYPES
+from pater.fhir.labels import Veil
 from pater.records.changes import HistoryPage
 from pater.records.errors import Forbidden
 from pater.records.ports import DONE, Ports
 from pater.records.reading import uncounted
 from pater.records.scope_filter import filter_of, full_page
+from pater.records.sight import Sight
 from pater.store import history as store
 from pater.store.history import Key, Period, Place, revived
 from pater.store.read import Stored
@@ -40,8 +42,8 @@ async def walk(
     persons: frozenset[int] | None = frozenset()
     reason = refusal = ""
     for each in wanted:
-        decision = decide(caller, "history", each, person=None)
-        search = decide(caller, "search", each, person=None)
+        decision = ports.policy.decide(caller, "history", each)
+        search = ports.policy.decide(caller, "search", each)
         whose = decision.persons if decision.persons is None else decision.persons - {0}
         if not (decision.allowed and search.allowed):
             refusal = refusal or (decision.reason if not decision.allowed else search.reason)
@@ -59,6 +61,17 @@ async def walk(
         refusal = refusal or "not-bound"
         await ports.refused(caller, "history", type, refusal, interaction=interaction)
         raise Forbidden(refusal)
+    sight = Sight(ports.policy, ports.standing, caller)
+    veils: list[tuple[int, Veil]] = []
+    known = sorted(each for each in persons or () if each > 0)
+    if sight.asks and known:
+        await sight.meet(known)
+        for person in known:
+            shown_types, veil = sight.alike(person, frozenset(types), "history", "search")
+            types = [each for each in types if each in shown_types]
+            if veil is not None:
+                veils.append((person, veil))
+    held = tuple(veils)
     number_only = count == 0
     count = MAX_COUNT if number_only else min(count, MAX_COUNT)
     before = Place.of(cursor) if cursor else None
@@ -67,14 +80,18 @@ async def walk(
     page: list[Stored] = []
     after: Place | None = None
     if number_only and outside is None and only is None:
-        total = await store.counted(ports.db, types, persons, period, MOST_COUNTED)
+        total = await store.counted(ports.db, types, persons, period, MOST_COUNTED, veils=held)
         if total > MOST_COUNTED:
             raise uncounted(MOST_COUNTED)
     elif outside is None:
-        page, after = await store.walk(ports.db, types, persons, period, before, count, only)
+        page, after = await store.walk(
+            ports.db, types, persons, period, before, count, only, veils=held
+        )
     else:
         page, after = await full_page(
-            lambda place, size: store.walk(ports.db, types, persons, period, place, size, only),
+            lambda place, size: store.walk(
+                ports.db, types, persons, period, place, size, only, veils=held
+            ),
             lambda versions: outside.visible(ports.db, versions),
             before,
             count,

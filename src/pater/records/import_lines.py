@@ -15,6 +15,7 @@ from uuid import UUID, uuid5
 import orjson
 
 from pater.access.policy import group
+from pater.access.relations import says_something
 from pater.fhir.definitions import RESOURCE_TYPES, TYPE_NUMBER, SearchParameter
 from pater.fhir.issues import Issue, has_errors
 from pater.fhir.json import JsonError, dumps, parse
@@ -183,7 +184,7 @@ def _line(number: int, data: bytes, rid: int, how: Prepare, codec: BodyCodec) ->
                     return Line(number, type_, id_, issues=(issue,))
                 return Line(number, type_, id_, waits="a conditional reference means nothing here")
     declaring = not how.trust and declares(resource)
-    if type_ in how.special:
+    if type_ in how.special or says_something(type_, resource, how.updated):
         return Line(number, type_, id_, special=True, declares=declaring)
     owner = owner_of(type_, resource, how.base_url)
     whose = ("Patient", id_) if type_ == "Patient" else ("", "")

@@ -18,7 +18,6 @@ from typing import Any, Final
 import asyncpg
 
 from pater.access.caller import Caller
-from pater.access.policy import decide
 from pater.fhir.definitions import RESOURCE_TYPES, TYPE_NUMBER
 from pater.fhir.issues import Issue
 from pater.records import writing
@@ -100,7 +99,7 @@ async def require(ports: Ports, caller: Caller, query: str) -> None:
     """Decides whether the caller may import at all; recorded. Raises Forbidden."""
     for type_ in ("Patient", "Organization"):
         for action in ("create", "update"):
-            decision = decide(caller, action, type_, person=None)
+            decision = ports.policy.decide(caller, action, type_)
             reason = "" if decision.allowed else decision.reason
             if decision.allowed and (decision.persons is not None or caller.role != "loader"):
                 reason = "own-address"
@@ -108,7 +107,7 @@ async def require(ports: Ports, caller: Caller, query: str) -> None:
                 await ports.refused(caller, "create", type_, reason, query=query,
                                     interaction="operation")  # fmt: skip
                 raise Forbidden(reason)
-    reason = decide(caller, "create", "Patient", person=None).reason
+    reason = ports.policy.decide(caller, "create", "Patient").reason
     await ports.record(
         [ports.entry(caller, "create", DONE, reason, query=query, interaction="operation")]
     )
@@ -152,7 +151,7 @@ class _Import:
         self._met = False  # whether some of the resources were there already
         self._dictionaries = Dictionaries(ports, files, job.id)
         self._special = special(ports, caller)
-        self._reason = decide(caller, "create", "Patient", person=None).reason
+        self._reason = ports.policy.decide(caller, "create", "Patient").reason
 
     async def run(self) -> dict[str, Any]:
         await self._dictionaries.load()

@@ -1,17 +1,21 @@
-"""AuditEvent: the journal read and searched as FHIR; nothing of it is in the resource table."""
+"""AuditEvent: the journal read and searched as FHIR (IHE ITI-81); the resource table has none."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
+from typing import Any
 from uuid import UUID
 
-from pater.access.audit import to_fhir
+from pater.access.audit import ICO, OWN_IDS, REST_INTERACTIONS, to_fhir
+from pater.access.audit_told import told_to_fhir
 from pater.access.caller import Caller
-from pater.access.policy import Decision, decide
+from pater.access.policy import Decision
 from pater.fhir.issues import Issue
 from pater.fhir.json import dumps
+from pater.fhir.search.index import index_values
+from pater.fhir.search.match import matches
 from pater.fhir.search.query import (
     Condition,
     DateTerm,
@@ -27,29 +31,46 @@ from pater.records.scope_filter import OUTSIDE, filter_of
 from pater.records.search_terms import journal_query
 from pater.store import search as store_search
 from pater.store.journal import JournalRow, place_id, place_of, read_entry, read_journal
+from pater.store.journal_received import RECEIVED, originals
 from pater.store.read import Stored, persons_of
 from pater.store.search import Page, Scope
 
 TYPE = "AuditEvent"
 DEFAULT_COUNT = 50
 MAX_COUNT = 500
+MOST_ROWS = 1001
+"""Rows for one page, or for an export of it."""
 SCAN_LIMIT = 20_000
 """Rows that one page may look through for those that meet the conditions."""
+RENDERED_LIMIT = 4_000
+"""The same where each has to be made an AuditEvent for it."""
 _STEP = 1000
+_RENDERED_STEP = 200
+_FAR = datetime.max.replace(tzinfo=UTC) - timedelta(days=1)
 
 _Test = Callable[[JournalRow], bool]
+_Found = tuple[JournalRow, dict[str, Any]]
 
 
 @dataclass(slots=True)
 class _Filter:
-    """What the index of the journal answers, and tests for the rest."""
+    """What the index of the journal answers, and tests for the rest.
+
+    `tests` look at a row, `quick` at one of our own in place of `told`, which look at the
+    AuditEvent that somebody told us; `exact` look at every AuditEvent.
+    """
 
     person: int | None = None
     agent: str | None = None
     since: datetime | None = None
+    until: datetime | None = None
     id: UUID | None = None
     nothing: bool = False
     tests: list[_Test] = field(default_factory=list)
+    quick: list[_Test] = field(default_factory=list)
+    told: list[Condition] = field(default_factory=list)
+    exact: list[Condition] = field(default_factory=list)
+    outside: Callable[[dict[str, Any]], bool] | None = None
 
     def of_person(self, person: int) -> None:
         """Only rows of this person; two different ones leave nothing."""
@@ -57,11 +78,36 @@ class _Filter:
             self.nothing = True
         self.person = person
 
-    def meets(self, row: JournalRow) -> bool:
-        """Whether a row meets everything."""
+    @property
+    def bounded(self) -> bool:
+        """Whether an index or a period says where to look."""
+        return self.person is not None or self.agent is not None or self.since is not None
+
+    @property
+    def all(self) -> bool:
+        """Whether every row that the index gives is meant."""
+        return not (self.tests or self.quick or self.exact or self.outside)
+
+    @property
+    def rendering(self) -> bool:
+        """Whether rows have to be made AuditEvents to be judged."""
+        return bool(self.exact or self.outside)
+
+    def may_meet(self, row: JournalRow) -> bool:
+        """What can be told from the row alone."""
+        tests = self.tests if row.reason == RECEIVED else [*self.tests, *self.quick]
         return (self.person is None or row.person == self.person) and all(
-            test(row) for test in self.tests
+            test(row) for test in tests
         )
+
+    def meets(self, row: JournalRow, event: dict[str, Any]) -> bool:
+        """The rest, told from the AuditEvent."""
+        wanted = [*self.exact, *(self.told if row.reason == RECEIVED else ())]
+        if wanted:
+            index = index_values(TYPE, event)
+            if not all(matches(condition, event, index) for condition in wanted):
+                return False
+        return self.outside is None or self.outside(event)
 
 
 async def read(ports: Ports, caller: Caller, id: str) -> Stored:
@@ -74,8 +120,9 @@ async def read(ports: Ports, caller: Caller, id: str) -> Stored:
         reason = "other-person" if row else "not-found"
         await ports.refused(caller, "read", TYPE, reason, person=person, id=id)
         raise NotFound(TYPE, id)
+    ((_, event),) = await _rendered(ports, [row])
     outside = filter_of(caller, "read")
-    if outside is not None and not outside.holds(TYPE, to_fhir(row, ports.base_url)):
+    if outside is not None and not outside.holds(TYPE, event):
         await ports.refused(caller, "read", TYPE, OUTSIDE, person=row.person, id=id)
         raise NotFound(TYPE, id)
     await ports.record(
@@ -86,7 +133,7 @@ async def read(ports: Ports, caller: Caller, id: str) -> Stored:
             )
         ]
     )  # fmt: skip
-    return _stored(row, ports.base_url)
+    return _stored(row, event)
 
 
 async def search(ports: Ports, caller: Caller, request: SearchRequest, count: int | None) -> Page:
@@ -99,7 +146,7 @@ async def search(ports: Ports, caller: Caller, request: SearchRequest, count: in
             wanted.of_person(person)
     outside = filter_of(caller, "search")
     if outside is not None and outside.touches(TYPE):
-        wanted.tests.append(lambda row: outside.holds(TYPE, to_fhir(row, ports.base_url)))
+        wanted.outside = lambda event: outside.holds(TYPE, event)
     size = max(1, min(count or request.count or DEFAULT_COUNT, MAX_COUNT))
     before = _position(request.cursor)
     found, more = await _collect(ports, wanted, size, before)
@@ -112,8 +159,8 @@ async def search(ports: Ports, caller: Caller, request: SearchRequest, count: in
             )
         ]
     )  # fmt: skip
-    stored = [_stored(row, ports.base_url) for row in found]
-    return Page(stored, [], None, _cursor(found[-1]) if more and found else None)
+    stored = [_stored(row, event) for row, event in found]
+    return Page(stored, [], None, str(place_id(*more)) if more else None)
 
 
 async def rows(
@@ -126,8 +173,12 @@ async def rows(
     until: datetime | None,
     count: int,
     before: tuple[datetime, int] | None,
+    keep: Callable[[JournalRow], bool] | None = None,
 ) -> list[JournalRow]:
-    """Journal rows for pages, newest first; looking at them is an entry of its own."""
+    """Journal rows for pages, newest first; looking at them is an entry of its own.
+
+    With `keep` only those that it keeps, of the next SCAN_LIMIT.
+    """
     decision = await _decided(ports, caller)
     if decision.persons is not None:
         (own,) = decision.persons
@@ -135,8 +186,17 @@ async def rows(
             await ports.refused(caller, "search", TYPE, "other-person", person=person or 0)
             raise Forbidden("other-person")
         person = own
-    size = max(1, min(count, MAX_COUNT))
-    found = await read_journal(ports.db, person, agent, since, until, size, before)
+    found: list[JournalRow] = []
+    size = max(1, min(count, MOST_ROWS))
+    step, seen = (_STEP, 0) if keep else (size, 0)
+    while len(found) < size and seen < SCAN_LIMIT:
+        batch = await read_journal(ports.db, person, agent, since, until, step, before)
+        found += filter(keep, batch) if keep else batch
+        seen += len(batch)
+        if len(batch) < step:
+            break
+        before = batch[-1].at, batch[-1].seq
+    found = found[:size]
     asked = person or 0
     await ports.record(
         [
@@ -150,7 +210,7 @@ async def rows(
 
 
 async def _decided(ports: Ports, caller: Caller, query: str = "") -> Decision:
-    decision = decide(caller, "search", TYPE, person=None)
+    decision = ports.policy.decide(caller, "search", TYPE)
     if not decision.allowed:
         await ports.refused(caller, "search", TYPE, decision.reason, query=query)
         raise Forbidden(decision.reason)
@@ -159,32 +219,54 @@ async def _decided(ports: Ports, caller: Caller, query: str = "") -> Decision:
 
 async def _collect(
     ports: Ports, wanted: _Filter, size: int, before: tuple[datetime, int] | None
-) -> tuple[list[JournalRow], bool]:
-    """Up to `size` rows that meet the filter, and whether there may be more."""
+) -> tuple[list[_Found], tuple[datetime, int] | None]:
+    """Up to `size` rows that meet the filter, and from where to go on when there may be more.
+
+    A page looks through so many rows and no more: it may be short, or empty, and not the last.
+    """
     if wanted.nothing:
-        return [], False
+        return [], None
     if wanted.id is not None:
         row = await read_entry(ports.db, wanted.id)
-        return ([row] if row and wanted.meets(row) else []), False
-    found: list[JournalRow] = []
+        return (await _meeting(ports, wanted, [row]) if row else []), None
+    found: list[_Found] = []
     seen = 0
-    while seen < SCAN_LIMIT:
-        step = size + 1 if not wanted.tests else _STEP
+    limit = RENDERED_LIMIT if wanted.rendering else SCAN_LIMIT
+    while seen < limit:
+        step = size + 1 if wanted.all else _RENDERED_STEP if wanted.rendering else _STEP
         batch = await read_journal(
-            ports.db, wanted.person, wanted.agent, wanted.since, None, step, before
+            ports.db, wanted.person, wanted.agent, wanted.since, wanted.until, step, before
         )
-        for row in batch:
-            if wanted.meets(row):
-                if len(found) == size:
-                    return found, True
-                found.append(row)
+        for some in await _meeting(ports, wanted, batch):
+            if len(found) == size:
+                last = found[-1][0]
+                return found, (last.at, last.seq)
+            found.append(some)
         if len(batch) < step:
-            return found, False
+            return found, None
         seen += len(batch)
         before = batch[-1].at, batch[-1].seq
-    if found:
-        return found, True
-    raise _refused("", f"no match within {SCAN_LIMIT} entries: narrow the search", "too-costly")
+    if found or wanted.bounded:
+        return found, before
+    text = f"nothing within {limit} entries: name a patient, an agent or a beginning (date=ge…)"
+    raise _refused("", text, "too-costly")
+
+
+async def _meeting(ports: Ports, wanted: _Filter, rows: Sequence[JournalRow]) -> list[_Found]:
+    """Those of the rows that meet the filter, with their AuditEvents."""
+    some = await _rendered(ports, [row for row in rows if wanted.may_meet(row)])
+    return [(row, event) for row, event in some if wanted.meets(row, event)]
+
+
+async def _rendered(ports: Ports, rows: Sequence[JournalRow]) -> list[_Found]:
+    """The AuditEvents of rows; what others told us as they told it."""
+    told = await originals(ports.db, [(row.at, row.seq) for row in rows if row.reason == RECEIVED])
+    found = []
+    for row in rows:
+        original = told.get((row.at, row.seq))
+        event = told_to_fhir(row, original) if original else to_fhir(row, ports.base_url)
+        found.append((row, event))
+    return found
 
 
 async def _filter(ports: Ports, request: SearchRequest) -> _Filter:
@@ -213,53 +295,100 @@ async def _condition(ports: Ports, condition: Condition, wanted: _Filter) -> Non
     name, values = condition.param, condition.values
     match (name, condition.kind, condition.modifier):
         case ("patient", "reference", None | "Patient"):
-            await _patients(ports, values, wanted)
+            ids = [v.id for v in values if isinstance(v, ReferenceTerm) and v.id is not None]
+            _only(await persons_of(ports.db, ids), wanted)
+        case ("patient", "reference", "identifier"):
+            same = Condition("identifier", "token", None, values)
+            _only(await _holders(ports, [same]), wanted)
         case ("patient", "chain", None):
-            await _chained(ports, condition, wanted)
+            chained = [c.condition for c in condition.chain if c.type == "Patient"]
+            _only(await _holders(ports, chained), wanted)
         case ("date", "date", None) | (_, "lastUpdated", None):
-            wanted.tests.append(lambda row: any(_within(row.at, v) for v in values))
-            lows = [v.low for v in values if isinstance(v, DateTerm) and v.prefix in _FROM_LOW]
-            if len(lows) == len(values):
-                wanted.since = max(min(lows), wanted.since or min(lows))
+            _period(values, wanted)
         case ("agent", "reference", "identifier"):
-            codes = {v.code for v in values if isinstance(v, TokenTerm)}
-            if len(codes) == 1:
-                wanted.agent = codes.pop()
-            else:
-                wanted.tests.append(lambda row: row.agent in codes)
-        case ("entity", "reference", _) if condition.modifier != "missing":
-            targets = {
-                (t, v.id) for v in values if isinstance(v, ReferenceTerm) for t in v.types or ("",)
-            }
-            wanted.tests.append(lambda row: (row.entity_type, row.entity_id) in targets)
+            _agent(condition, wanted)
+        case ("agent" | "entity" | "source", "chain", None):
+            await _condition(ports, _identified(condition), wanted)
+        case ("entity", "reference", None) if all(
+            isinstance(v, ReferenceTerm) and v.id and not v.version for v in values
+        ):
+            targets = {(t, v.id) for v in values if isinstance(v, ReferenceTerm) for t in v.types}
+            wanted.quick.append(
+                lambda row: (
+                    (row.entity_type, row.entity_id) in targets
+                    or ("Patient", row.patient) in targets
+                )
+            )
+            wanted.told.append(condition)
         case ("action", "token", None):
             actions = _codes(values)
             wanted.tests.append(lambda row: row.action in actions)
         case ("outcome", "token", None):
             outcomes = _codes(values)
             wanted.tests.append(lambda row: row.outcome in outcomes)
-        case ("subtype", "token", None):
+        case ("subtype", "token", None) if all(
+            isinstance(v, TokenTerm) and v.system is None and v.code in REST_INTERACTIONS
+            for v in values
+        ):
             kinds = _codes(values)
-            wanted.tests.append(lambda row: row.interaction in kinds)
+            wanted.quick.append(lambda row: row.interaction in kinds)
+            wanted.told.append(condition)
         case (_, "id", None):
-            ids = [_uuid(code) for code in _codes(values)]
-            wanted.id = ids[0] if len(ids) == 1 else None
-            wanted.nothing = wanted.nothing or ids == [None]
-            if len(ids) > 1:
-                wanted.tests.append(lambda row: row.id in ids)
-        case _:
+            ids_ = [_uuid(code) for code in _codes(values)]
+            wanted.id = ids_[0] if len(ids_) == 1 else None
+            wanted.nothing = wanted.nothing or ids_ == [None]
+            if len(ids_) > 1:
+                wanted.tests.append(lambda row: row.id in ids_)
+        case (_, "chain" | "has" | "words" | "composite" | "near", _) | (_, _, "in" | "not-in"):
             raise _refused(name, f"AuditEvent is not searched by {name} in this way")
+        case (_, _, "above" | "below"):
+            raise _refused(name, f"AuditEvent is not searched by {name} in this way")
+        case _:
+            wanted.exact.append(condition)
 
 
-async def _patients(ports: Ports, values: Sequence[Value], wanted: _Filter) -> None:
-    ids = [v.id for v in values if isinstance(v, ReferenceTerm) and v.id is not None]
-    _only(await persons_of(ports.db, ids), wanted)
+def _period(values: Sequence[Value], wanted: _Filter) -> None:
+    wanted.tests.append(lambda row: any(_within(row.at, v) for v in values))
+    terms = [v for v in values if isinstance(v, DateTerm)]
+    lows = [v.low for v in terms if v.prefix in _FROM_LOW]
+    highs = [v.high for v in terms if v.prefix in _TO_HIGH]
+    if lows and len(lows) == len(values):
+        wanted.since = max(min(lows), wanted.since or min(lows))
+    if highs and len(highs) == len(values):
+        end = min(max(highs), _FAR) + _MOMENT
+        wanted.until = min(end, wanted.until or end)
 
 
-async def _chained(ports: Ports, condition: Condition, wanted: _Filter) -> None:
-    chained = [c.condition for c in condition.chain if c.type == "Patient"]
+def _agent(condition: Condition, wanted: _Filter) -> None:
+    """An account, a client or whatever a sender called the agent; an IČO is an organization's."""
+    values = [v for v in condition.values if isinstance(v, TokenTerm)]
+    codes = {v.code for v in values}
+    systems = {v.system for v in values}
+    if systems == {ICO}:
+        wanted.tests.append(lambda row: row.organization in codes or row.reason == RECEIVED)
+        wanted.told.append(condition)
+    elif systems <= {None, OWN_IDS} and len(codes) == 1:
+        wanted.agent = codes.pop()
+    elif systems <= {None, OWN_IDS}:
+        wanted.tests.append(lambda row: row.agent in codes)
+    else:
+        wanted.exact.append(condition)
+
+
+def _identified(condition: Condition) -> Condition:
+    """`agent.identifier=…` (ITI-81) as `agent:identifier=…`: who acts has no resource here."""
+    found = {c.condition for c in condition.chain}
+    one = found.pop() if len(found) == 1 else None
+    if one is None or (one.param, one.kind, one.modifier) != ("identifier", "token", None):
+        text = f"{condition.param} is searched by itself or by its identifier"
+        raise _refused(condition.param, text)
+    return Condition(condition.param, "reference", "identifier", one.values)
+
+
+async def _holders(ports: Ports, conditions: Sequence[Condition]) -> dict[str, int]:
+    """The persons of the Patients who meet any of these."""
     persons: dict[str, int] = {}
-    for each in chained:
+    for each in conditions:
         page = await store_search.search(
             ports.db,
             SearchRequest(type="Patient", conditions=(each,)),
@@ -268,7 +397,7 @@ async def _chained(ports: Ports, condition: Condition, wanted: _Filter) -> None:
             cursor_key=ports.cursor_key,
         )
         persons.update({stored.id: stored.person for stored in page.matches})
-    _only(persons, wanted)
+    return persons
 
 
 def _only(persons: dict[str, int], wanted: _Filter) -> None:
@@ -282,6 +411,8 @@ def _only(persons: dict[str, int], wanted: _Filter) -> None:
 
 
 _FROM_LOW = frozenset({"eq", "ap", "ge", "gt", "sa"})
+_TO_HIGH = frozenset({"eq", "ap", "le", "lt", "eb"})
+_MOMENT = timedelta(microseconds=1)
 
 
 def _within(at: datetime, value: Value) -> bool:
@@ -315,14 +446,10 @@ def _uuid(text: str) -> UUID | None:
     return uuid if str(uuid) == text else None
 
 
-def _cursor(row: JournalRow) -> str:
-    """The place where a page ends. It says nothing secret and every page is decided anew, so it
-    needs no seal.
-    """
-    return str(place_id(row.at, row.seq))
-
-
 def _position(cursor: str | None) -> tuple[datetime, int] | None:
+    """The place where the page before ended. It says nothing secret and every page is decided
+    anew, so it needs no seal.
+    """
     if cursor is None:
         return None
     uuid = _uuid(cursor)
@@ -336,6 +463,5 @@ def _refused(param: str, text: str, code: str = "not-supported") -> SearchError:
     return SearchError([Issue("error", code, param, text)])
 
 
-def _stored(row: JournalRow, base_url: str) -> Stored:
-    body = dumps(to_fhir(row, base_url))
-    return Stored(TYPE, str(row.id), 1, row.at, row.person, False, body, "POST")
+def _stored(row: JournalRow, event: dict[str, Any]) -> Stored:
+    return Stored(TYPE, str(row.id), 1, row.at, row.person, False, dumps(event), "POST")

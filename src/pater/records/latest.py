@@ -7,7 +7,6 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from pater.access.caller import Caller
-from pater.access.policy import decide
 from pater.fhir.issues import Issue
 from pater.fhir.json import parse
 from pater.fhir.search.query import Condition, SearchRequest, Sort, TokenTerm
@@ -40,8 +39,13 @@ async def latest(
     no date comes after what has one. Raises NotFound, Forbidden, SearchError; Unprocessable when
     it would be too much.
     """
-    person = await person_of(ports, caller, "search", _TYPE, patient, "operation")
-    scope = Scope(frozenset({person}), narrow=narrowed(caller, "search"))
+    person, sight = await person_of(ports, caller, "search", _TYPE, patient, "operation")
+    decision = sight.decide("search", _TYPE, person)
+    scope = Scope(
+        frozenset({person}),
+        narrow=narrowed(caller, "search"),
+        veils=() if decision.veil is None else ((person, decision.veil),),
+    )
     kinds = _Kinds(each)
     found = await newest_of_each(ports.db, request, scope, each, most=MOST_INDEXED)
     if found is None:
@@ -57,7 +61,7 @@ async def latest(
                 caller,
                 "search",
                 DONE,
-                decide(caller, "search", _TYPE, person=person).reason,
+                decision.reason,
                 person=person,
                 patient=patient,
                 type=_TYPE,

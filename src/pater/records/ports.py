@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass, field
 from datetime import datetime
 
 from pater.access import audit
 from pater.access.caller import Caller
-from pater.access.policy import Action
+from pater.access.facts import Standing
+from pater.access.policy import Action, Policy
 from pater.fhir.definitions import TYPE_NUMBER
 from pater.records.changes import Forget, Keeper
 from pater.records.patient_names import PatientNames
+from pater.records.sight import Sight
 from pater.store.database import Database
 from pater.store.journal import JournalEntry
 from pater.store.write import Committer
@@ -52,9 +54,17 @@ class Ports:
     new_id: Callable[[], str]
     base_url: str
     terms: Terminology
+    policy: Policy
+    standing: Standing
     names: PatientNames = field(default_factory=PatientNames)
     keepers: dict[str, Keeper] = field(default_factory=dict)  # by resource type
     forgets: dict[str, Forget] = field(default_factory=dict)  # by resource type
+
+    async def sight(self, caller: Caller, persons: Collection[int]) -> Sight:
+        """What the caller may see of these persons; more can be met later."""
+        sight = Sight(self.policy, self.standing, caller)
+        await sight.meet(persons)
+        return sight
 
     async def patient_of(self, person: int) -> str:
         """The Patient id of a person, "" when there is none."""
@@ -108,6 +118,8 @@ class Ports:
         interaction: str = "",
     ) -> None:
         """Records an attempt that came to nothing, at the person whom it was about."""
+        # always looked up: nobody there must not be told from somebody withheld
+        patient = (await self.names.anew(self.db, [person])).get(person, "")
         await self.record(
             [
                 self.entry(
@@ -116,7 +128,7 @@ class Ports:
                     REFUSED,
                     reason,
                     person=person,
-                    patient=await self.patient_of(person),
+                    patient=patient,
                     type=type if type in TYPE_NUMBER else "",
                     id=id,
                     query=query,

@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
 
 from pater.access.caller import Caller
-from pater.access.policy import Action, decide
+from pater.access.policy import Action
 from pater.fhir.issues import Issue
 from pater.records import journal_search
 from pater.records.changes import HistoryPage
 from pater.records.errors import Forbidden, Gone, NotFound, Unprocessable
 from pater.records.ports import DONE, REFUSED, Ports
-from pater.records.scope_filter import OUTSIDE, Filter, filter_of, full_page
+from pater.records.scope_filter import OUTSIDE, filter_of, full_page
+from pater.records.sight import Sight
 from pater.store import read as store
 from pater.store.history import Key, Period, Place, counted_of_one, of_one, revived
 from pater.store.journal import JournalEntry
 from pater.store.read import Stored
+from pater.store.veils import Veils
 
 AUDIT = "AuditEvent"
 MAX_HISTORY = 1000
@@ -26,7 +29,7 @@ async def read(ports: Ports, caller: Caller, type: str, id: str) -> Stored:
     if type == AUDIT:
         return await journal_search.read(ports, caller, id)
     stored = await store.read(ports.db, type, id)
-    return await _shown(ports, caller, "read", "read", type, id, stored)
+    return await _shown(ports, caller, "read", type, id, stored)
 
 
 async def read_all(
@@ -38,18 +41,18 @@ async def read_all(
     """
     there = await store.read_many(ports.db, [key for key in keys if key[0] != AUDIT])
     there = [each for each in there if not each.deleted]
-    allowed = [e for e in there if decide(caller, "read", e.type, person=e.person).allowed]
-    outside = filter_of(caller, "read")
-    shown = allowed if outside is None else await outside.visible(ports.db, allowed)
+    sight = await ports.sight(caller, {each.person for each in there})
+    shown = await visible(ports, sight, there, "read")
     seen = {(each.type, each.id): each for each in shown}
-    persons = {each.person for each in there if each.person}
-    names = await ports.names.of_all(ports.db, persons) if persons else {}
+    names = await _names(ports, sight, {each.person for each in there if each.person})
     await ports.record(
         ports.entry(
             caller,
             "read",
             DONE if (each.type, each.id) in seen else REFUSED,
-            decision.reason if (each.type, each.id) in seen or not decision.allowed else OUTSIDE,
+            sight.decide("read", each.type, each.person).reason
+            if (each.type, each.id) in seen
+            else sight.refusal(each, "read") or OUTSIDE,
             person=each.person,
             patient=names.get(each.person, ""),
             type=each.type,
@@ -57,9 +60,24 @@ async def read_all(
             version=each.version,
         )
         for each in there
-        for decision in (decide(caller, "read", each.type, person=each.person),)
     )
     return seen
+
+
+async def visible(
+    ports: Ports, sight: Sight, versions: Sequence[Stored], *actions: Action
+) -> list[Stored]:
+    """The versions with which the caller may do all of this, by policy, will and scopes."""
+    allowed = await sight.shown(versions, *actions)
+    outside = filter_of(sight.caller, *actions)
+    return allowed if outside is None else await outside.visible(ports.db, allowed)
+
+
+async def _names(ports: Ports, sight: Sight, persons: Collection[int]) -> dict[int, str]:
+    """The Patient ids of persons of whom not all may be shown."""
+    if sight.asks:
+        return await ports.names.anew(ports.db, persons)
+    return await ports.names.of_all(ports.db, persons) if persons else {}
 
 
 async def vread(ports: Ports, caller: Caller, type: str, id: str, version: int) -> Stored:
@@ -70,7 +88,7 @@ async def vread(ports: Ports, caller: Caller, type: str, id: str, version: int) 
             raise NotFound(type, id)
         return stored
     found = await store.read_version(ports.db, type, id, version)
-    return await _shown(ports, caller, "read", "vread", type, id, found)
+    return await _shown(ports, caller, "vread", type, id, found)
 
 
 async def history(
@@ -90,38 +108,30 @@ async def history(
     if type == AUDIT:
         audit = [await journal_search.read(ports, caller, id)]
         return HistoryPage(audit if count else [], None, len(audit))
-    number_only = count == 0
-    count = MAX_HISTORY if number_only else min(count, MAX_HISTORY)
-    before = Place.of(cursor) if cursor else None
-    outside = filter_of(caller, "history")
     if only is not None:
         only = [key for key in only if key[:2] == (type, id)]
-    if outside is None and not (number_only and only is None):
-        page, after = await of_one(ports.db, type, id, period or Period(), before, count, only)
-        newest = page[0] if page else await store.read(ports.db, type, id)
-    elif outside is None:
-        page, after = [], None
-        newest = await store.read(ports.db, type, id)
-    else:
-        page, after = await _within(
-            ports, outside, type, id, period or Period(), before, count, only
-        )
-        some = page or (await _within(ports, outside, type, id, Period(), None, 1))[0]
-        newest = some[0] if some else None
+    asked = _Asked(type, id, period or Period(), Place.of(cursor) if cursor else None, only)
     interaction = "history-instance"
-    reason = await _allowed(ports, caller, "history", interaction, type, id, newest)
+    sight = Sight(ports.policy, ports.standing, caller)
+    page: list[Stored] = []
+    after: Place | None = None
+    general = ports.policy.decide(caller, "history", type)
+    everybody = general.persons is None and not (general.patient_bound or sight.asks)
+    if not general.allowed:
+        newest = await store.read(ports.db, type, id)
+    elif not everybody or filter_of(caller, "history") is not None:
+        page, after, newest = await _kept(ports, sight, asked, count)
+    elif count:
+        page, after = await asked.page(ports, asked.before, min(count, MAX_HISTORY))
+        newest = page[0] if page else await store.read(ports.db, type, id)
+    else:
+        newest = await store.read(ports.db, type, id)
+    reason = await _allowed(ports, sight, "history", interaction, type, id, newest)
     # a record may have been moved to another person: older versions stay with the former one
-    shown = [each for each in page if decide(caller, "history", type, person=each.person).allowed]
-    total = len(shown) if after is None and before is None else None
-    if number_only and outside is None and only is None:
-        counted = await counted_of_one(ports.db, type, id, period or Period())
-        total = sum(
-            number
-            for person, number in counted.items()
-            if decide(caller, "history", type, person=person).allowed
-        )
-    elif number_only and total is None:
-        raise uncounted(MAX_HISTORY)
+    shown = [each for each in page if not sight.refusal(each, "history")]
+    total = len(shown) if after is None and asked.before is None else None
+    if not count:
+        total = await _counted(ports, sight, asked, newest, total)
     latest = {each.person: each for each in reversed(shown)}
     if not page and newest is not None:
         latest = {newest.person: newest}  # that nothing was written then is an answer too
@@ -131,11 +141,91 @@ async def history(
             for each in latest.values()
         ]
     )
-    if number_only:
+    if not count:
         return HistoryPage([], None, total)
     return HistoryPage(
         shown, after.text() if after else None, total, await revived(ports.db, shown)
     )
+
+
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    """Which versions of one resource a history is about, and behind which place."""
+
+    type: str
+    id: str
+    period: Period
+    before: Place | None
+    only: Collection[Key] | None
+
+    async def page(
+        self, ports: Ports, place: Place | None, size: int, veils: Veils = ()
+    ) -> tuple[list[Stored], Place | None]:
+        """Up to so many of them behind a place, whoever they belong to."""
+        return await of_one(
+            ports.db, self.type, self.id, self.period, place, size, self.only, veils=veils
+        )
+
+
+async def _kept(
+    ports: Ports, sight: Sight, asked: _Asked, count: int
+) -> tuple[list[Stored], Place | None, Stored | None]:
+    """A page of what the caller may see, its end, and the version that decides about the whole:
+    the current one; by scopes the newest one that they show.
+    """
+
+    async def keep(versions: Sequence[Stored]) -> list[Stored]:
+        return await visible(ports, sight, versions, "history")
+
+    newest = await store.read(ports.db, asked.type, asked.id)
+    await sight.meet({newest.person} if newest else ())
+    if newest is None or sight.refusal(newest, "history"):
+        return [], None, newest
+    outside = filter_of(sight.caller, "history")
+    if not count and outside is None and asked.only is None:
+        return [], None, newest
+    size, veils = min(count or MAX_HISTORY, MAX_HISTORY), _veils(sight, newest)
+    page, after = await full_page(
+        lambda place, size: asked.page(ports, place, size, veils), keep, asked.before, size
+    )
+    if outside is None:
+        return page, after, newest
+    if page:
+        return page, after, page[0]
+    every = _Asked(asked.type, asked.id, Period(), None, None)
+    some, _ = await full_page(
+        lambda place, size: every.page(ports, place, size, veils), keep, None, 1
+    )
+    return page, after, some[0] if some else None
+
+
+def _veils(sight: Sight, newest: Stored | None) -> Veils:
+    """What the person of a resource holds back of it."""
+    if newest is None or not sight.asks or newest.type == "Patient":
+        return ()
+    veil = sight.decide("history", newest.type, newest.person).veil
+    return () if veil is None else ((newest.person, veil),)
+
+
+async def _counted(
+    ports: Ports, sight: Sight, asked: _Asked, newest: Stored | None, total: int | None
+) -> int:
+    """How many versions there are; `total` where all have been read. Raises Unprocessable."""
+    if filter_of(sight.caller, "history") is None and asked.only is None:
+        veils = _veils(sight, newest)
+        found = await counted_of_one(ports.db, asked.type, asked.id, asked.period, veils=veils)
+        await sight.meet(found.keys() or {0})
+        whose = {person: sight.decide("history", asked.type, person) for person in found}
+        veiled = dict(veils)
+        # of a former owner's versions it is not known how many are held back: of those none
+        return sum(
+            found[person]
+            for person, each in whose.items()
+            if each.allowed and each.veil == veiled.get(person)
+        )
+    if total is None:
+        raise uncounted(MAX_HISTORY)
+    return total
 
 
 def uncounted(most: int) -> Unprocessable:
@@ -144,44 +234,25 @@ def uncounted(most: int) -> Unprocessable:
     return Unprocessable([Issue("error", "too-costly", "", text)])
 
 
-async def _within(
-    ports: Ports,
-    outside: Filter,
-    type: str,
-    id: str,
-    period: Period,
-    before: Place | None,
-    count: int,
-    only: Collection[Key] | None = None,
-) -> tuple[list[Stored], Place | None]:
-    """A page of the versions that the caller's scopes show."""
-    return await full_page(
-        lambda place, size: of_one(ports.db, type, id, period, place, size, only),
-        lambda versions: outside.visible(ports.db, versions),
-        before,
-        count,
-    )
-
-
 async def _shown(
     ports: Ports,
     caller: Caller,
-    action: Action,
     interaction: str,
     type: str,
     id: str,
     stored: Stored | None,
 ) -> Stored:
-    reason = await _allowed(ports, caller, action, interaction, type, id, stored)
+    sight = Sight(ports.policy, ports.standing, caller)
+    reason = await _allowed(ports, sight, "read", interaction, type, id, stored)
     assert stored is not None  # _allowed does not come back from nothing
     if stored.deleted:
         await ports.refused(
-            caller, action, type, "deleted", person=stored.person, id=id, interaction=interaction
+            caller, "read", type, "deleted", person=stored.person, id=id, interaction=interaction
         )
         raise Gone(type, id, stored.version)
     if type == "Patient" and stored.person:
         ports.names.learn(stored.person, id)
-    await ports.record([await _entry(ports, caller, action, interaction, stored, reason)])
+    await ports.record([await _entry(ports, caller, "read", interaction, stored, reason)])
     return stored
 
 
@@ -204,7 +275,7 @@ async def _entry(
 
 async def _allowed(
     ports: Ports,
-    caller: Caller,
+    sight: Sight,
     action: Action,
     interaction: str,
     type: str,
@@ -214,19 +285,24 @@ async def _allowed(
     """The reason why the caller may see it.
 
     Raises Forbidden when the type is closed to the caller whatever the record, and NotFound when
-    the record does not exist or is another person's: the two cannot be told apart from outside.
+    the record does not exist, is another person's or held back: these cannot be told apart from
+    outside.
     """
+    caller = sight.caller
     person = stored.person if stored else 0
-    decision = decide(caller, action, type, person=None)
+    decision = ports.policy.decide(caller, action, type)
     failure: Exception | None = None
+    reason = "not-found"
     if not decision.allowed:
-        failure = Forbidden(decision.reason)
-    elif stored is None:
-        failure = NotFound(type, id)
+        failure, reason = Forbidden(decision.reason), decision.reason
     else:
-        decision = decide(caller, action, type, person=person)
-        failure = None if decision.allowed else NotFound(type, id)
-    reason = decision.reason if stored or not decision.allowed else "not-found"
+        await sight.meet({person})
+        if stored is None:
+            failure = NotFound(type, id)
+        else:
+            refusal = sight.refusal(stored, action)
+            reason = refusal or sight.decide(action, type, person).reason
+            failure = NotFound(type, id) if refusal else None
     outside = filter_of(caller, action) if failure is None else None
     if outside is not None and stored and not await outside.visible(ports.db, [stored]):
         failure, reason = NotFound(type, id), OUTSIDE

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Sequence
 from dataclasses import replace
 from functools import lru_cache
 from typing import NoReturn
 
 from pater.access.binding import MOST_NAMED
 from pater.access.caller import Caller
-from pater.access.policy import PUBLIC_TYPES, Decision, decide, group, is_bound, is_personal
+from pater.access.policy import PUBLIC_TYPES, Decision, Policy, group, is_bound, is_personal
 from pater.fhir.definitions import RESOURCE_TYPES
+from pater.fhir.labels import Veil
 from pater.fhir.search.query import Condition, ReferenceTerm, SearchRequest
 from pater.records import journal_search
 from pater.records.coded_terms import looked_up
@@ -18,16 +21,19 @@ from pater.records.everything import person_of
 from pater.records.ports import DONE, REFUSED, Ports
 from pater.records.scope_filter import narrowed
 from pater.records.search_terms import journal_query, pairs
+from pater.records.sight import NOBODY_KNOWN, Sight
 from pater.store import read as store
 from pater.store import search as store_search
 from pater.store.journal import JournalEntry, together
 from pater.store.remembered import remembered
 from pater.store.search import Page, Scope
+from pater.store.search.where import owner_params
 
 DEFAULT_COUNT = 50
 MAX_COUNT = 1000
 MOST_PERSONS = MOST_NAMED
 """Persons whose data one search that has to name the patient may concern."""
+_TYPES = frozenset(RESOURCE_TYPES)
 _NAMES = frozenset({"family", "name", "birthdate"})
 
 
@@ -49,41 +55,68 @@ async def search(
     if request.type == "AuditEvent":
         return await journal_search.search(ports, caller, request, count)
     query = journal_query(request, ports.cursor_key)
-    decision = decide(caller, "search", request.type, person=None)
+    decision = ports.policy.decide(caller, "search", request.type)
     if not decision.allowed:
         await _refuse(ports, caller, request, decision.reason, query)
     naming = _naming(request) if is_personal(request.type) else ()
     if decision.patient_bound and not naming:
         await _refuse(ports, caller, request, "not-bound", query)
-    scope = _scope(caller, request, decision)
-    if decision.patient_bound and _combines(request):
+    sight = Sight(ports.policy, ports.standing, caller)
+    named: frozenset[int] | None = None
+    if decision.patient_bound and (_combines(request) or _needs_facts(sight, request)):
         # what is combined with the named patients is looked for with them, not with others
-        named = await _meant(ports, caller, request, naming)
+        named = await _named(ports, caller, request, naming)
         if len(named) > MOST_PERSONS:
             await _refuse(ports, caller, request, "not-bound", query)
-        scope = replace(scope, persons=named | {0})
-    if request.coded:
-        request = await looked_up(ports.db, ports.terms, request)
+    scope = await _scope(sight, request, decision, named)
+    if named is not None and _by_rows(sight, request, naming):
+        # a record must not be told of by what is held back of it: whose rows may be seen is meant
+        named = await _meant(ports, caller, request, naming, scope)
+        scope = await _scope(sight, request, decision, named)
+    coded = await looked_up(ports.db, ports.terms, request) if request.coded else request
     size = page_size(request, count)
-    if not size and request.total == "none":
-        request = replace(request, total="accurate")  # the number is all that was asked for
-    page = await store_search.search(
+    if not size and coded.total == "none":
+        coded = replace(coded, total="accurate")  # the number is all that was asked for
+    page = await _found(ports, coded, scope, size)
+    if sight.asks and named and not (page.matches or page.total):
+        # whose a Patient is may have been remembered wrongly: the search has looked it up
+        anew = (
+            await _named(ports, caller, request, naming)
+            if _patients(request.type, naming)
+            else named
+        )
+        if anew != named:
+            scope = await _scope(sight, request, decision, anew)
+            page = await _found(ports, coded, scope, size)
+    if (
+        decision.patient_bound
+        and named is None
+        and await _lists(ports, caller, request, naming, page)
+    ):
+        await _refuse(ports, caller, request, "not-bound", query)
+    if sight.asks and page.included:
+        # in the order of the storage they would tell of rows in between
+        beside = sorted(page.included, key=lambda each: (each.type, each.id))
+        page = replace(page, included=beside)
+    if told:
+        await _record(ports, sight, request, naming, decision, page, query)
+    return page
+
+
+async def _found(ports: Ports, request: SearchRequest, scope: Scope, size: int) -> Page:
+    return await store_search.search(
         ports.db, request, scope, count=size, cursor_key=ports.cursor_key, now=ports.clock()
     )
-    if decision.patient_bound and await _lists(ports, caller, request, naming, page):
-        await _refuse(ports, caller, request, "not-bound", query)
-    if told:
-        await _record(ports, caller, request, naming, decision, page, query)
-    return page
 
 
 async def _search_within(
     ports: Ports, caller: Caller, request: SearchRequest, count: int | None, patient: str
 ) -> Page:
     """A search of one patient's record; chains and includes stay with the person, or nobody."""
-    person = await person_of(ports, caller, "search", request.type, patient, "search-type")
-    decision = decide(caller, "search", request.type, person=person)
-    wide = _scope(caller, request, decide(caller, "search", request.type, person=None))
+    person, sight = await person_of(ports, caller, "search", request.type, patient, "search-type")
+    decision = sight.decide("search", request.type, person)
+    general = ports.policy.decide(caller, "search", request.type)
+    wide = await _scope(sight, request, general, frozenset({person}))
     persons = frozenset({person})
     if request.type not in PUBLIC_TYPES:
         persons |= {0}
@@ -94,9 +127,7 @@ async def _search_within(
     size = page_size(request, count)
     if not size and request.total == "none":
         request = replace(request, total="accurate")
-    page = await store_search.search(
-        ports.db, request, scope, count=size, cursor_key=ports.cursor_key, now=ports.clock()
-    )
+    page = await _found(ports, request, scope, size)
     await ports.record(
         [
             ports.entry(
@@ -159,14 +190,20 @@ async def _lists(
 
 
 async def _meant(
-    ports: Ports, caller: Caller, request: SearchRequest, naming: tuple[Condition, ...]
+    ports: Ports,
+    caller: Caller,
+    request: SearchRequest,
+    naming: tuple[Condition, ...],
+    within: Scope | None = None,
 ) -> frozenset[int]:
-    """The persons whose records the naming conditions mean, one more than are allowed at most."""
+    """The persons whose records the naming conditions mean, one more than are allowed at most;
+    `within` a scope, else of everybody.
+    """
     return await store_search.persons(
         ports.db,
         SearchRequest(request.type, naming),
         most=MOST_PERSONS + 1,
-        scope=Scope(narrow=narrowed(caller, "search")),
+        scope=within or Scope(narrow=narrowed(caller, "search")),
     )
 
 
@@ -178,22 +215,142 @@ def page_size(request: SearchRequest, count: int | None) -> int:
     return max(0, min(DEFAULT_COUNT if wanted is None else wanted, MAX_COUNT))
 
 
-def _scope(caller: Caller, request: SearchRequest, decision: Decision) -> Scope:
-    narrow = narrowed(caller, "search")
-    if (
-        not request.includes
-        and request.contained == "false"
-        and all(c.kind not in ("chain", "has") for c in request.every_condition())
-    ):
-        return Scope(decision.persons, narrow=narrow)
-    # the request and the address do not matter to the policy: without them the answer is shared
-    who = replace(caller, request_id="", source="", name="", organization_name="")
-    wide = _wide_scope(who, is_personal(request.type), decision)
-    return wide if narrow is None else replace(wide, narrow=narrow)
+def _needs_facts(sight: Sight, request: SearchRequest) -> bool:
+    """Whether it matters how the caller stands to the patients who are named.
+
+    It does not where Patients alone are searched, and shown to whoever names them.
+    """
+    if not sight.asks:
+        return False
+    return (
+        request.type != "Patient"
+        or _reaches(request)
+        or not sight.decide("search", "Patient", NOBODY_KNOWN).allowed
+    )
+
+
+async def _named(
+    ports: Ports, caller: Caller, request: SearchRequest, naming: tuple[Condition, ...]
+) -> frozenset[int]:
+    """The persons whose records the naming conditions mean, by memory where they name Patients.
+
+    Whose a Patient is may be remembered wrongly: then nothing is found, as the search itself
+    looks whether it is so.
+    """
+    ids = _patients(request.type, naming)
+    if ids:
+        owners = ports.db.owners
+        missing = sorted(each for each in ids if owners.get(each) is None)
+        if missing:
+            owners.learn(await store.persons_of(ports.db, missing))
+        return frozenset(person for each in ids if (person := owners.get(each)))
+    chain = _of_patients(request.type, naming)
+    if chain is not None:
+        there = SearchRequest("Patient", (chain,))
+        return await store_search.persons(ports.db, there, most=MOST_PERSONS + 1)
+    return await _meant(ports, caller, request, naming)
+
+
+def _patients(type: str, naming: tuple[Condition, ...]) -> frozenset[str]:
+    """The ids of the Patients whom one of the conditions names as owners of the records."""
+    for condition in naming:
+        plain = condition.kind == "reference" and condition.modifier in (None, "Patient")
+        if plain and condition.param in owner_params(type):
+            terms = [each for each in condition.values if isinstance(each, ReferenceTerm)]
+            ids = {each.id for each in terms if each.id and each.types == ("Patient",)}
+            if len(ids) == len(condition.values):
+                return frozenset(ids)
+    return frozenset()
+
+
+def _of_patients(type: str, naming: tuple[Condition, ...]) -> Condition | None:
+    """What one of the conditions says of the Patients who own the records."""
+    for condition in naming:
+        if condition.kind == "chain" and condition.param in owner_params(type):
+            said = {chain.condition for chain in condition.chain if chain.type == "Patient"}
+            if len(said) == len(condition.chain) == 1:
+                return said.pop()
+    return None
+
+
+def _by_rows(sight: Sight, request: SearchRequest, naming: tuple[Condition, ...]) -> bool:
+    """Whether rows that may be held back said who is meant, in a search that leads further."""
+    return (
+        sight.asks
+        and request.type != "Patient"
+        and _reaches(request)
+        and not _patients(request.type, naming)
+        and _of_patients(request.type, naming) is None
+    )
+
+
+def _reaches(request: SearchRequest) -> bool:
+    """Whether the search leads to other types: by inclusion, chains, `_has`, containers."""
+    return (
+        bool(request.includes)
+        or request.contained != "false"
+        or any(each.kind in ("chain", "has") for each in request.every_condition())
+    )
+
+
+async def _scope(
+    sight: Sight, request: SearchRequest, decision: Decision, named: frozenset[int] | None
+) -> Scope:
+    """Whose records the search may see, and what of them: of the named, or of those whom the
+    decision names, as far as the caller may see them; of everybody where nobody is asked for.
+    """
+    narrow = narrowed(sight.caller, "search")
+    wide = Scope(decision.persons, narrow=narrow)
+    if _reaches(request):
+        # the request and the address do not matter to the policy: without them it is shared
+        who = replace(sight.caller, request_id="", source="", name="", organization_name="")
+        wide = _wide_scope(sight.policy, who, is_personal(request.type), decision)
+        wide = wide if narrow is None else replace(wide, narrow=narrow)
+    if not sight.asks:
+        return wide if named is None else replace(wide, persons=named | {0})
+    persons = named if named is not None else decision.persons
+    if persons is None:
+        return wide
+    known = sorted(each for each in persons if each > 0)
+    if known or named is not None:
+        await sight.meet(known)
+    return _seen(sight, request, wide, persons, known)
+
+
+def _seen(
+    sight: Sight,
+    request: SearchRequest,
+    wide: Scope,
+    persons: frozenset[int],
+    known: Sequence[int],
+) -> Scope:
+    """A scope cut to what the caller may see of each of the known persons."""
+    others = (persons | (wide.persons or frozenset({0}))) - frozenset(known)
+    veils: list[tuple[int, Veil]] = []
+    if not _reaches(request):
+        shown = set()
+        for person in known:
+            found = sight.decide("search", request.type, person)
+            if found.allowed:
+                shown.add(person)
+                if found.veil is not None:
+                    veils.append((person, found.veil))
+        return replace(wide, persons=others | shown, veils=tuple(veils))
+    of_type: dict[str, set[int]] = {each: set() for each in _TYPES - wide.exclude_types}
+    for person in known:
+        types, veil = sight.alike(person, _TYPES, "search")
+        for type_ in types & of_type.keys():
+            of_type[type_].add(person)
+        if veil is not None:
+            veils.append((person, veil))
+    whose = {type_: others | found for type_, found in of_type.items()}
+    [(most, _)] = Counter(whose.values()).most_common(1)
+    apart = tuple((type_, found) for type_, found in sorted(whose.items()) if found != most)
+    return replace(wide, persons=most, apart=apart, veils=tuple(veils))
 
 
 @lru_cache(maxsize=1024)
-def _wide_scope(caller: Caller, personal: bool, decision: Decision) -> Scope:
+def _wide_scope(policy: Policy, caller: Caller, personal: bool, decision: Decision) -> Scope:
     """The scope of a search that reaches other types (chains, includes).
 
     A caller who may search personal data only of a named patient cannot reach them from a search
@@ -203,7 +360,7 @@ def _wide_scope(caller: Caller, personal: bool, decision: Decision) -> Scope:
     """
     excluded = {"AuditEvent"}
     for type_ in RESOURCE_TYPES:
-        found = decide(caller, "search", type_, person=None)
+        found = policy.decide(caller, "search", type_)
         others = group(type_) == "owned" and found.persons is not None
         if not found.allowed or others or (found.patient_bound and not personal):
             excluded.add(type_)
@@ -216,7 +373,7 @@ def _wide_scope(caller: Caller, personal: bool, decision: Decision) -> Scope:
 
 async def _record(
     ports: Ports,
-    caller: Caller,
+    sight: Sight,
     request: SearchRequest,
     naming: tuple[Condition, ...],
     decision: Decision,
@@ -230,26 +387,32 @@ async def _record(
             shown[stored.person] = stored.id
         elif stored.person:
             shown.setdefault(stored.person, "")
-    outcomes = dict.fromkeys(shown, DONE)
+    outcomes = dict.fromkeys(shown, (DONE, decision.reason))
     own = decision.persons
     # whoever was named and is not shown was asked about too: that there is nothing is an answer
     if naming and (own is not None or not outcomes or any(len(c.values) > 1 for c in naming)):
-        for person in sorted(await _asked(ports, request, naming) - outcomes.keys()):
-            outcomes[person] = DONE if own is None or person in own else REFUSED
+        asked = await _asked(ports, request, naming) - outcomes.keys()
+        await sight.meet(asked)
+        for person in sorted(asked):
+            found = sight.decide("search", request.type, person)
+            outcomes[person] = (DONE if found.allowed else REFUSED, found.reason)
     if not outcomes and own is not None:
-        outcomes = dict.fromkeys(own - {0}, DONE)
+        outcomes = dict.fromkeys(own - {0}, (DONE, decision.reason))
     unnamed = [person for person in outcomes if not shown.get(person)]
-    names = await ports.names.of_all(ports.db, unnamed) if unnamed else {}
+    if sight.asks and not shown:
+        names = await ports.names.anew(ports.db, unnamed)
+    else:
+        names = await ports.names.of_all(ports.db, unnamed) if unnamed else {}
+    outcomes = outcomes or {0: (DONE, decision.reason)}
     entries: list[JournalEntry] = []
-    for outcome, reason in ((DONE, decision.reason), (REFUSED, "other-person")):
+    for outcome, reason in dict.fromkeys(outcomes.values()):
         those = [
             (person, shown.get(person) or names.get(person, ""))
-            for person, found in (outcomes or {0: DONE}).items()
-            if found == outcome
+            for person, found in outcomes.items()
+            if found == (outcome, reason)
         ]
-        if those:
-            one = ports.entry(caller, "search", outcome, reason, type=request.type, query=query)
-            entries += together(one, those)
+        one = ports.entry(sight.caller, "search", outcome, reason, type=request.type, query=query)
+        entries += together(one, those)
     await ports.record(entries)
 
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from pater.access.caller import Caller
-from pater.access.policy import Action, decide
+from pater.access.policy import Action, group
 from pater.fhir.issues import Issue
 from pater.fhir.json import parse
+from pater.fhir.labelling import label_of
 from pater.records.changes import STANDING, Change, Method
 from pater.records.compartments import owner_reference, persons_for
 from pater.records.errors import (
@@ -21,6 +22,7 @@ from pater.records.errors import (
 )
 from pater.records.ports import DONE, Ports
 from pater.records.scope_filter import OUTSIDE, filter_of
+from pater.records.sight import Sight
 from pater.store.journal import JournalEntry
 from pater.store.parameters import problems, refresh, registration
 from pater.store.read import Stored, read_many
@@ -62,10 +64,11 @@ async def commit(
     claims: Sequence[Claim],
     statements: Sequence[Statement],
     interaction: str,
+    reason: str = "",
 ) -> list[Written]:
     """All or nothing; see `Gate.commit`."""
     changes = [c if c.id is not None else replace(c, id=ports.new_id()) for c in changes]
-    reasons = await judge(ports, caller, changes, interaction)
+    reasons = await judge(ports, caller, changes, interaction, reason)
     _distinct(changes)
     for attempt in range(1, ATTEMPTS + 1):
         plans = await plan_of(ports, caller, changes, reasons, interaction)
@@ -102,7 +105,7 @@ async def require(
 
     With `whole` it is refused too when the caller's scopes leave out some resources of the type.
     """
-    decision = decide(caller, action, type, person=None)
+    decision = ports.policy.decide(caller, action, type)
     refusal = "" if decision.allowed else decision.reason
     if whole and not refusal:
         outside = filter_of(caller, action)
@@ -114,24 +117,27 @@ async def require(
 
 
 async def judge(
-    ports: Ports, caller: Caller, changes: Sequence[Change], interaction: str
+    ports: Ports, caller: Caller, changes: Sequence[Change], interaction: str, reason: str = ""
 ) -> list[str]:
-    """The policy's reason for each change; a derived one goes by the others'."""
+    """The policy's reason for each change; a derived one goes by the others', or by `reason`."""
     reasons: list[str] = []
     for change in changes:
         if change.derived:
             reasons.append("")
             continue
+        if change.type == "AuditEvent":  # what others tell comes in by audit_intake
+            await ports.refused(caller, change.method, change.type, "journal-only-grows")
+            raise Forbidden("journal-only-grows")
         named = change.id or "" if change.method != "create" else ""
         reasons.append(
             await require(
                 ports, caller, change.method, change.type, id=named, interaction=interaction
             )
         )
-    main = next((reason for reason in reasons if reason), None)
+    main = next((each for each in reasons if each), reason or None)
     if changes and main is None:
         raise ValueError("a commit of derived changes only has nobody who answers for it")
-    return [reason or main or "" for reason in reasons]
+    return [each or main or "" for each in reasons]
 
 
 def _distinct(changes: Sequence[Change]) -> None:
@@ -158,13 +164,12 @@ async def plan_of(
     """What the changes come to, each with its id. Raises as `commit`; nothing is written."""
     keys = [(c.type, c.id or "") for c in changes if c.method != "create"]
     current = {(s.type, s.id): s for s in await read_many(ports.db, keys)} if keys else {}
-    for change in changes:
-        stored = current.get((change.type, change.id or ""))
-        if change.method != "create" and stored is not None and not change.derived:
-            await _own(ports, caller, change, stored, interaction)
-            if await _outside(ports, caller, change, stored, interaction):
-                del current[(change.type, change.id or "")]  # a deletion: as if it were not there
-    changes = [await _edited(ports, caller, change, current, interaction) for change in changes]
+    sight = Sight(ports.policy, ports.standing, caller)
+    hidden = await _hidden(ports, sight, changes, current, interaction)
+    for key in hidden:
+        del current[key]
+    changes = [await _edited(ports, caller, change, current, interaction, hidden)
+               for change in changes]  # fmt: skip
     if any(change.type in ports.keepers for change in changes):
         changes = [await _kept(ports, caller, change, current) for change in changes]
     await _new_within(ports, caller, changes, current, interaction)
@@ -175,16 +180,71 @@ async def plan_of(
         stored = current.get((change.type, change.id or ""))
         whose = person if person is not None else patients.get(change.id or "", 0)
         if change.method == "delete":
-            plans.append(_delete(change, stored, reason))
-        elif change.method == "create":
+            plans.append(_delete(caller, change, stored, reason))
+            continue
+        if change.method == "create":
             plans.append(_create(caller, change, whose, reason))
         else:
             plan = _update(caller, change, stored, whose, reason)
             if isinstance(plan, str):
-                await ports.refused(caller, "update", change.type, plan, id=change.id or "")
+                why, person = hidden.get((change.type, change.id or ""), (plan, 0))
+                await ports.refused(
+                    caller, "update", change.type, why, person=person, id=change.id or ""
+                )
                 raise Forbidden(plan, "an address of one's own choice is not open to the caller")
             plans.append(plan)
+        if not change.derived:
+            await _may_write(ports, sight, change, whose, interaction)
     return plans
+
+
+async def _may_write(
+    ports: Ports, sight: Sight, change: Change, person: int, interaction: str
+) -> None:
+    """Refuses what would be written into a record that is not open to the caller for it."""
+    await sight.meet({person})
+    decision = sight.decide(change.method, change.type, person)
+    if not decision.allowed:
+        named = change.id or "" if change.method != "create" else ""
+        await ports.refused(
+            sight.caller, change.method, change.type, decision.reason, person=person, id=named,
+            interaction=interaction,
+        )  # fmt: skip
+        raise Forbidden(decision.reason)
+
+
+async def _hidden(
+    ports: Ports,
+    sight: Sight,
+    changes: Sequence[Change],
+    current: dict[_Key, Stored],
+    interaction: str,
+) -> dict[_Key, tuple[str, int]]:
+    """What stands there and does not exist for the caller: why, and whose it is.
+
+    A change of it is answered as if there were nothing: what is held back, another person's
+    record, and (for a deletion) what the scopes leave out.
+    """
+    found: dict[_Key, tuple[str, int]] = {}
+    asked = [c for c in changes if c.method != "create" and not c.derived]
+    there = [(c, current[k]) for c in asked if (k := (c.type, c.id or "")) in current]
+    if asked:
+        await sight.meet({stored.person for _, stored in there})
+    for change, stored in there:
+        refusal = sight.refusal(stored, change.method)
+        if refusal:
+            found[change.type, stored.id] = (refusal, stored.person)
+            mine = group(change.type) == "owned"  # of accounts, whose ids nobody can guess
+            if mine or change.method == "delete":
+                await ports.refused(
+                    sight.caller, change.method, change.type, refusal, person=stored.person,
+                    id=stored.id, interaction=interaction,
+                )  # fmt: skip
+            if mine:
+                raise NotFound(change.type, stored.id)
+        elif await _outside(ports, sight.caller, change, stored, interaction):
+            found[change.type, stored.id] = (OUTSIDE, stored.person)
+    return found
 
 
 async def _edited(
@@ -193,6 +253,7 @@ async def _edited(
     change: Change,
     current: dict[_Key, Stored],
     interaction: str,
+    hidden: Mapping[_Key, tuple[str, int]],
 ) -> Change:
     """A change by `edit` with the resource that comes out of it, bound to the version it read."""
     if change.edit is None:
@@ -200,9 +261,10 @@ async def _edited(
     stored = current.get((change.type, change.id or ""))
     if stored is None or stored.deleted:
         if not change.derived:
-            reason = "deleted" if stored else "not-found"
+            nothing = ("deleted", stored.person) if stored else ("not-found", 0)
+            reason, person = hidden.get((change.type, change.id or ""), nothing)
             await ports.refused(
-                caller, "update", change.type, reason, person=stored.person if stored else 0,
+                caller, "update", change.type, reason, person=person,
                 id=change.id or "", interaction=interaction,
             )  # fmt: skip
         raise NotFound(change.type, change.id or "")
@@ -244,25 +306,6 @@ async def _patients(
         else:
             persons[change.id] = await ports.committer.next_person()
     return persons
-
-
-async def _own(
-    ports: Ports, caller: Caller, change: Change, stored: Stored, interaction: str
-) -> None:
-    """Refuses a change of another person's record: as if there were none."""
-    decision = decide(caller, change.method, change.type, person=stored.person)
-    if decision.allowed:
-        return
-    await ports.refused(
-        caller,
-        change.method,
-        change.type,
-        decision.reason,
-        person=stored.person,
-        id=stored.id,
-        interaction=interaction,
-    )
-    raise NotFound(change.type, stored.id)
 
 
 async def _outside(
@@ -309,7 +352,7 @@ async def _new_within(
 
 def _create(caller: Caller, change: Change, person: int, reason: str) -> Plan:
     _storable(caller, change, person)
-    put = _put(change, person, 0)
+    put = _put(caller, change, person, 0)
     return Plan(change, put.id, person, "create", reason, put, conditional=False)
 
 
@@ -330,7 +373,7 @@ def _update(
         expected = _standing(change, stored)
     elif absent:
         expected = 0
-    put = _put(change, person, expected)
+    put = _put(caller, change, person, expected)
     action: Action = "create" if absent else "update"
     return Plan(
         change,
@@ -344,13 +387,13 @@ def _update(
     )
 
 
-def _delete(change: Change, stored: Stored | None, reason: str) -> Plan:
+def _delete(caller: Caller, change: Change, stored: Stored | None, reason: str) -> Plan:
     if change.if_match is not None:
         _match(change, stored)
     person = stored.person if stored is not None else 0
     put = None
     if stored is not None and not stored.deleted:
-        put = _put(change, person, _standing(change, stored))
+        put = _put(caller, change, person, _standing(change, stored))
     return Plan(
         change,
         change.id or "",
@@ -378,7 +421,7 @@ def _match(change: Change, stored: Stored | None) -> None:
         raise PreconditionFailed(change.type, change.id or "", version or None)
 
 
-def _put(change: Change, person: int, expected: int | None) -> Put:
+def _put(caller: Caller, change: Change, person: int, expected: int | None) -> Put:
     return Put(
         type=change.type,
         id=change.id or "",
@@ -388,7 +431,15 @@ def _put(change: Change, person: int, expected: int | None) -> Put:
         expected=expected,
         method="PATCH" if change.edit and not change.derived else _HTTP[change.method],
         fresh=change.fresh,
+        label=_label(caller, change),
     )
+
+
+def _label(caller: Caller, change: Change) -> int | None:
+    """The label of what is written, None = as its content tells: who wrote it is not in there."""
+    if change.label is not None or change.resource is None or not caller.organization:
+        return change.label
+    return label_of(change.type, change.resource, provider=caller.organization)
 
 
 def _storable(caller: Caller, change: Change, person: int) -> None:

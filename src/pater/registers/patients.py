@@ -210,6 +210,18 @@ class PatientRegister:
         )
         return await self._unsure(patient, identifiers, reason)
 
+    async def holder(self, patient: Resource) -> tuple[Identity, Resource] | None:
+        """The one person whom verified identifiers name, and their Patient; None for nobody, or
+        for several. `Identity.state` is `unsure` when name or birth date differ. Nothing is new.
+        """
+        strong = [i for i in known_identifiers(patient) if i.usable]
+        holders = await self._holders([strong_key(i) for i in strong])
+        if len(holders) != 1:
+            return None
+        one = holders[0]
+        state: State = "matched" if demographics_agree(patient, one.master) else "unsure"
+        return Identity(one.person, one.patient, one.rid, state, "identifier known"), one.master
+
     def claims_of(self, patient: Resource, person: int, patient_id: str) -> tuple[Claim, ...]:
         """The claims of a Patient that is written as it is, without being resolved."""
         strong = [i for i in known_identifiers(patient) if i.usable]

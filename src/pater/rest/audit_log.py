@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Awaitable, Callable
+from functools import partial
 from typing import Any, Final
 from uuid import UUID
 
@@ -16,6 +17,7 @@ from pater.access.transparency.heads import head_number, heads_after, last_head
 from pater.access.transparency.log import TransparencyLog
 from pater.access.transparency.proving import NotThereError, consistency
 from pater.access.transparency.tiles import TilesError
+from pater.access.transparency.watching import watch
 from pater.domain import Parts, Services
 from pater.fhir.issues import Issue
 from pater.fhir.json import dumps
@@ -30,8 +32,8 @@ _ANYBODY: Final = {"access-control-allow-origin": "*", "cache-control": "no-cach
 _LATER: Final = ((b"retry-after", b"60"),)
 
 
-def parts(services: Services, log: TransparencyLog) -> Parts:
-    """The routes of the log and of the time-stamp authority that stamps its heads.
+def parts(services: Services, log: TransparencyLog, stamps: tsa.Stamps | None = None) -> Parts:
+    """The routes of the log and of the time-stamp authority: that of the log, or `stamps`.
 
     Heads say nothing of anybody: they are for every monitor who wants to keep them.
     """
@@ -80,8 +82,9 @@ def parts(services: Services, log: TransparencyLog) -> Parts:
             Route("/audit/log/keys", _public(keys)),
             Route("/audit/log/consistency", _public(consistent)),
             Route("/audit/log/proof", guarded(services, proof)),
-            *tsa.routes(log.keys.authority),
-        ]
+            *tsa.routes(stamps or log.keys.authority),
+        ],
+        tasks=[partial(watch, log.db, services.clock)],
     )
 
 

@@ -29,9 +29,8 @@ _PROBES: Final = {
 _SAID: Final = {
     ("Location", NEAR): {"documentation": "Without a distance: 10 km. Exact on a sphere."}
 }
-_AUDIT_SEARCH: Final = frozenset(
-    {"_id", "_lastUpdated", "action", "agent", "date", "entity", "outcome", "patient", "subtype"}
-)
+# What looks at more than one AuditEvent, or at its words.
+_NOT_OF_AUDIT: Final = frozenset({"_content", "_text"})
 _SMART_GUIDE: Final = (
     "http://hl7.org/fhir/smart-app-launch/ImplementationGuide/hl7.fhir.uv.smart-app-launch"
 )
@@ -93,22 +92,17 @@ def _security(api: Api) -> dict[str, Any]:
     uris = [{"url": "token", "valueUri": url}] if url else []
     uris += [{"url": name, "valueUri": at} for name, at in api.config.app_urls.items()]
     apps = " Apps act for a person who allowed it (SMART App Launch)." if len(uris) > 1 else ""
+    tls = " Systems may come by mutual TLS, with tokens bound to their certificates (RFC 8705)."
+    system = "http://terminology.hl7.org/CodeSystem/restful-security-service"
+    services = ["SMART-on-FHIR", *(["Certificates"] if api.config.certificates else [])]
     security: dict[str, Any] = {
         "cors": api.config.cors,
         "service": [
-            {
-                "coding": [
-                    {
-                        "system": "http://terminology.hl7.org/CodeSystem/restful-security-service",
-                        "code": "SMART-on-FHIR",
-                        "display": "SMART-on-FHIR",
-                    }
-                ]
-            }
+            {"coding": [{"system": system, "code": code, "display": code}]} for code in services
         ],
         "description": "OAuth 2 with SMART Backend Services: a signed client assertion gets a "
         "short-lived token. Scopes may be narrowed by search arguments. Every access is decided "
-        "by policy and recorded." + apps,
+        "by policy and recorded." + apps + (tls if api.config.certificates else ""),
     }
     if uris:
         security["extension"] = [{"url": _SMART, "extension": uris}]
@@ -130,7 +124,8 @@ def described(api: Api, type: str) -> dict[str, Any]:
     audit = group(type) == "audit"
     reading = ["read", "vread", "history-instance", "search-type"]
     reading += [] if audit else ["history-type"]
-    writing = [] if audit else ["create", "update", "patch", "delete"]
+    told = ["create"] if type in api.creates else []  # what other systems tell
+    writing = told if audit else ["create", "update", "patch", "delete"]
     resource: dict[str, Any] = {
         "type": type,
         "interaction": [{"code": code} for code in (*reading, *writing)],
@@ -144,7 +139,7 @@ def described(api: Api, type: str) -> dict[str, Any]:
         "searchParam": [
             {"name": code, "definition": url, "type": kind, **_SAID.get((type, code), {})}
             for code, url, kind in _searchable(api, type)
-            if not audit or code in _AUDIT_SEARCH
+            if not (audit and code in _NOT_OF_AUDIT)
         ],
     }
     if not audit:

@@ -30,7 +30,8 @@ class RestConfig:
     of the CapabilityStatement. `patient_claims` gives the business keys of a Patient that is
     written as it is. `cors` says whether pages of other origins may call. `link_key` (32 secret
     bytes, the same in all processes) seals the page links of searches by POST; without it they
-    show their parameters. `later` takes requests that are answered later; without it none are.
+    show their parameters. `log` = the log of the journal is beside the API. `later` takes requests
+    that are answered later; without it none are.
     """
 
     base_url: str
@@ -43,6 +44,8 @@ class RestConfig:
     app_urls: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
     patient_claims: ClaimsOf | None = None
     cors: bool = False
+    certificates: bool = False  # systems can come by mutual TLS
     later: Later | None = None
     profiles: StoredProfiles | None = None
+    log: bool = False
     link_key: bytes = field(default=b"", repr=False)

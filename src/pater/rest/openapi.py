@@ -9,6 +9,7 @@ from pater.fhir.definitions import RESOURCE_TYPES
 from pater.fhir.json import dumps
 from pater.rest.capability import described
 from pater.rest.interactions import Api
+from pater.rest.openapi_log import beside
 from pater.rest.patching import PATCH_TYPES
 
 _FORMATS: Final = ("application/fhir+json", "application/fhir+xml")
@@ -55,6 +56,8 @@ def openapi(api: Api) -> bytes:
     for type in RESOURCE_TYPES:
         for path, methods in _type(api, type):
             paths[path] = methods
+    if config.log:
+        paths |= beside(config.base_url)
     return dumps(
         {
             "openapi": "3.1.0",

@@ -20,9 +20,13 @@ from pater.records.errors import (
 )
 from pater.rest.errors import HttpError
 from pater.rest.responses import Header, Reply, etag, outcome
+from pater.store.read import Damaged
 
-CLIENT_ERRORS = (HttpError, RecordsError, SearchError, JsonError, XmlError, TokenError)
-"""Every exception that is the client's affair; anything else is ours."""
+CLIENT_ERRORS = (HttpError, RecordsError, SearchError, JsonError, XmlError, TokenError, Damaged)
+"""Every exception that has an answer of its own; anything else is a fault of ours."""
+
+
+_DAMAGED = "this document is not what was sealed when it arrived: it is not given out"
 
 
 def reply_of(error: Exception) -> Reply:
@@ -57,6 +61,9 @@ def describe(error: Exception) -> tuple[int, list[Issue], list[Header]]:
             return 409, [_issue("conflict", str(error))], _current(error.current)
         case Unprocessable():
             return 422, list(error.issues), []
+        case Damaged():
+            # ours, and grave: the operator has the alarm in the log
+            return 500, [_issue("security", _DAMAGED)], []
         case _:
             raise error
 

@@ -11,7 +11,7 @@ from typing import Any, Final
 from pater.access.caller import Caller
 from pater.domain import Answer, Operation, OperationRequest, Parts, Services
 from pater.fhir.json import dumps
-from pater.store import parameters, reindex, text_index
+from pater.store import parameters, reindex, relabel, text_index
 from pater.store.database import Database
 from pater.store.jobs import schedule
 
@@ -44,7 +44,11 @@ def parts(services: Services) -> Parts:
     )
     return Parts(
         operations=(operation,),
-        jobs={parameters.KIND: reindex.reindex, text_index.KIND: text_index.index_words},
+        jobs={
+            parameters.KIND: reindex.reindex,
+            text_index.KIND: text_index.index_words,
+            relabel.KIND: relabel.relabel,
+        },
     )
 
 

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from pater.access.caller import Caller
-from pater.access.policy import decide, group
+from pater.access.policy import group
 from pater.fhir.definitions import RESOURCE_TYPES, TYPE_NUMBER
 from pater.fhir.issues import Issue
 from pater.fhir.search.parameters import indexed_parameters
@@ -78,15 +78,15 @@ async def _types(api: Api, caller: Caller, parameters: Parameters) -> list[str]:
     named = [value for name, value in parameters if name == "_type"]
     if not named:
         held = await api.gate.types_held()
-        return [type_ for type_ in RESOURCE_TYPES if type_ in held and _open(caller, type_)]
+        return [type_ for type_ in RESOURCE_TYPES if type_ in held and _open(api, caller, type_)]
     types = list(dict.fromkeys(each for value in named for each in value.split(",")))
     if any(each not in TYPE_NUMBER for each in types):
         raise HttpError(400, "value", "_type: R4 has no such resource type")
     return types
 
 
-def _open(caller: Caller, type_: str) -> bool:
-    decision = decide(caller, "search", type_, person=None)
+def _open(api: Api, caller: Caller, type_: str) -> bool:
+    decision = api.gate.decide(caller, "search", type_)
     return decision.allowed and not decision.patient_bound and group(type_) != "audit"
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from typing import Any, Protocol
 
 import asyncpg
@@ -31,6 +31,8 @@ class BodyCodec:
     """
 
     def __init__(self) -> None:
+        self.guards: dict[int, Callable[[Sequence[Any]], Awaitable[None]]] = {}
+        """By type number, who looks at all that was read of a type before anybody gets it."""
         self._plain_in = zstandard.ZstdCompressor(level=LEVEL)
         self._out: dict[int, zstandard.ZstdDecompressor] = {0: zstandard.ZstdDecompressor()}
         self._in: dict[int, tuple[int, zstandard.ZstdCompressor]] = {}

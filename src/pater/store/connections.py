@@ -11,6 +11,7 @@ from collections import deque
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from typing import Any, TypeAlias
+from weakref import WeakKeyDictionary
 
 import asyncpg
 
@@ -32,15 +33,21 @@ def _end_if_busy(connection: Connection, error: BaseException) -> None:
 class Connections:
     """Up to `most` connections, made when they are needed and kept until `close`.
 
-    Nothing is left in a session by whoever used it: settings are `set local`, advisory locks end
-    with their transaction or are given back. A connection whose user was cancelled in the middle
-    of something is ended, not lent again.
+    Where the session has a `state` (a setting that says whose rows it shows), each user names the
+    one that is wanted; a connection that has it already is taken first. Nothing else is left in a
+    session by whoever used it: settings are `set local`, advisory locks end with their transaction
+    or are given back. A connection whose user was cancelled in the middle of something is ended,
+    not lent again.
     """
 
-    def __init__(self, dsn: str, most: int, settings: Mapping[str, str]) -> None:
+    def __init__(
+        self, dsn: str, most: int, settings: Mapping[str, str], set_state: str = ""
+    ) -> None:
         self._dsn = dsn
         self._most = most
         self._settings = dict(settings)
+        self._set_state = set_state
+        self._states: WeakKeyDictionary[Connection, str] = WeakKeyDictionary()
         self._idle: list[Connection] = []
         self._count = 0
         self._waiting: deque[asyncio.Future[Connection | None]] = deque()
@@ -62,9 +69,9 @@ class Connections:
                 await connection.close()
 
     @asynccontextmanager
-    async def lend(self) -> AsyncIterator[Connection]:
+    async def lend(self, state: str = "") -> AsyncIterator[Connection]:
         """One connection for the length of a `with` block."""
-        connection = await self._taken()
+        connection = await self._taken(state)
         try:
             yield connection
         except BaseException as error:
@@ -75,9 +82,9 @@ class Connections:
                 connection.terminate()  # rolled back; its user never does that
             self._give(connection)
 
-    async def fetch(self, sql: str, args: Sequence[Any]) -> list[Record]:
+    async def fetch(self, sql: str, args: Sequence[Any], state: str = "") -> list[Record]:
         """All rows of one statement."""
-        connection = await self._taken()
+        connection = await self._taken(state)
         try:
             return await connection.fetch(sql, *args)
         except BaseException as error:
@@ -86,9 +93,9 @@ class Connections:
         finally:
             self._give(connection)
 
-    async def fetchrow(self, sql: str, args: Sequence[Any]) -> Record | None:
+    async def fetchrow(self, sql: str, args: Sequence[Any], state: str = "") -> Record | None:
         """The first row of one statement, or None."""
-        connection = await self._taken()
+        connection = await self._taken(state)
         try:
             return await connection.fetchrow(sql, *args)
         except BaseException as error:
@@ -99,7 +106,7 @@ class Connections:
 
     async def execute(self, sql: str, args: Sequence[Any]) -> str:
         """Runs one statement and gives its command tag."""
-        connection = await self._taken()
+        connection = await self._taken("")
         try:
             return await connection.execute(sql, *args)
         except BaseException as error:
@@ -108,10 +115,31 @@ class Connections:
         finally:
             self._give(connection)
 
-    async def _taken(self) -> Connection:
+    async def _taken(self, state: str) -> Connection:
         if self._closed:
             raise asyncpg.InterfaceError("the database has been closed")
-        return await self._take()
+        if not self._set_state:
+            return await self._take()
+        for place in range(len(self._idle) - 1, -1, -1):
+            connection = self._idle[place]
+            if self._states.get(connection) == state and not connection.is_closed():
+                del self._idle[place]
+                return connection
+        return await self._in_state(await self._take(), state)
+
+    async def _in_state(self, connection: Connection, state: str) -> Connection:
+        if self._states.get(connection) == state:
+            return connection
+        # Until the server has answered nobody knows which it is.
+        self._states.pop(connection, None)
+        try:
+            await connection.fetchval(self._set_state, state)
+        except BaseException as error:
+            _end_if_busy(connection, error)
+            self._give(connection)
+            raise
+        self._states[connection] = state
+        return connection
 
     async def _take(self) -> Connection:
         while True:

@@ -29,7 +29,7 @@ _INT8_OID: Final = 20
 
 _RESOURCE: Final = (
     "person", "rid", "type", "id", "version", "updated", "method", "deleted", "date", "date_end",
-    "tokens", "dict", "body", "coded",
+    "tokens", "dict", "body", "coded", "label",
 )  # fmt: skip
 _STRINGS: Final = ("person", "rid", "type", "param", "value")
 _DATES: Final = ("person", "rid", "type", "param", "low", "high")
@@ -52,6 +52,7 @@ _date = struct.Struct("!iqihiiiqiq").pack  # rid, type, param, low, high
 _number = struct.Struct("!iqihiiiqidid").pack  # rid, type, param, unit, low, high
 _code = struct.Struct("!iqiq").pack  # rid, token
 _int8 = struct.Struct("!iq").pack
+_last = struct.Struct("!ibiq").pack
 
 
 class Tails(NamedTuple):
@@ -78,7 +79,7 @@ def tails(indexed: Indexed, rid: int, updated: datetime, dictionary: int, body: 
         _array(indexed.tokens),
         _pair_size(4, dictionary, len(body)),
         body,
-        b"\x00\x00\x00\x01\x01",  # coded
+        _last(1, 1, 8, indexed.label),  # coded, label
     )
     strings = [(param, value.encode("utf-8", "replace")) for param, value in indexed.strings]
     return Tails(

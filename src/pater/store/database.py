@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -15,9 +16,12 @@ from pater.fhir.search.custom import NONE, Custom
 from pater.store.body import BodyCodec
 from pater.store.connections import Connections
 from pater.store.owners import Owners
+from pater.store.wall import ROLE, SET, standing, stands
 
 Connection: TypeAlias = "asyncpg.Connection[asyncpg.Record] | PoolConnectionProxy[asyncpg.Record]"
 Record: TypeAlias = asyncpg.Record
+
+_LOG = logging.getLogger(__name__)
 
 READING = "pater search"
 """The name of sessions that cannot write."""
@@ -35,6 +39,8 @@ _SEARCH = {
 _PLANNED = {**_SEARCH, "plan_cache_mode": "force_custom_plan"}
 # Where one plan is right whatever the values are, planning is half of what a search costs.
 _KEPT = {**_SEARCH, "plan_cache_mode": "force_generic_plan"}
+# Beneath the wall: a role that sees what it is let see, on connections that remember whose it is.
+_WALLED = {"role": ROLE}
 
 
 @dataclass(slots=True)
@@ -54,6 +60,10 @@ class Database:
         # Connections for searching are made when somebody searches.
         self._planned = Connections(dsn, most, _PLANNED)
         self._kept = Connections(dsn, most, _KEPT)
+        self._walled_planned = Connections(dsn, most, {**_PLANNED, **_WALLED}, SET)
+        self._walled_kept = Connections(dsn, most, {**_KEPT, **_WALLED}, SET)
+        self.has_wall: bool | None = None
+        """Whether the second wall stands; None = nobody has looked yet."""
         self.dsn = dsn
         self.bodies = BodyCodec()
         self.owners = Owners()
@@ -72,21 +82,61 @@ class Database:
 
     async def close(self) -> None:
         """Waits for the connections in use and closes all."""
-        for pool in (self._pool, self._planned, self._kept):
+        pools = (self._pool, self._planned, self._kept, self._walled_planned, self._walled_kept)
+        for pool in pools:
             await pool.close()
 
     async def ask(self, sql: str, *args: Any, kept: bool = False) -> list[Record]:
-        """All rows of a search by itself, read only, for ten seconds at most.
+        """All rows of a search by itself, read only, for ten seconds at most, beneath the wall
+        where one stands (see `store.wall`).
 
         With `kept` the plan is made once for all values, else for these.
         """
-        return await (self._kept if kept else self._planned).fetch(sql, args)
+        wall = await self._wall()
+        if wall is None:
+            return await (self._kept if kept else self._planned).fetch(sql, args)
+        return await (self._walled_kept if kept else self._walled_planned).fetch(sql, args, wall)
+
+    async def look_up(self, sql: str, *args: Any) -> list[Record]:
+        """All rows of a look-up by keys, by a plan that is kept; never beneath the wall, because
+        what it finds decides how high the wall is.
+        """
+        return await self._kept.fetch(sql, args)
 
     @asynccontextmanager
     async def searching(self) -> AsyncIterator[Connection]:
-        """One connection for several statements of a search, planned for their own values."""
-        async with self._planned.lend() as connection:
+        """One connection for several statements of a search, planned for their own values,
+        beneath the wall where one stands.
+        """
+        wall = await self._wall()
+        lent = self._planned.lend() if wall is None else self._walled_planned.lend(wall)
+        async with lent as connection:
             yield connection
+
+    async def read(self, sql: str, *args: Any) -> list[Record]:
+        """All rows of a query for somebody: beneath the wall where one stands."""
+        wall = await self._wall()
+        if wall is None:
+            return await self._pool.fetch(sql, args)
+        return await self._walled_kept.fetch(sql, args, wall)
+
+    async def read_row(self, sql: str, *args: Any) -> Record | None:
+        """The first row of a query for somebody, or None: beneath the wall where one stands."""
+        wall = await self._wall()
+        if wall is None:
+            return await self._pool.fetchrow(sql, args)
+        return await self._walled_kept.fetchrow(sql, args, wall)
+
+    async def _wall(self) -> str | None:
+        """The persons of the wall that stands, as its connections say them; None = none."""
+        persons = standing()
+        if persons is None:
+            return None
+        if self.has_wall is None:
+            self.has_wall = await stands(self)
+            if not self.has_wall:
+                _LOG.warning("no second wall: the database's user may not use the role %s", ROLE)
+        return persons if self.has_wall else None
 
     async def fetch(self, sql: str, *args: Any) -> list[Record]:
         """All rows of a query."""

@@ -8,8 +8,10 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from pater.fhir.definitions import RESOURCE_TYPES, TYPE_NUMBER
-from pater.store.database import Database
+from pater.store.database import Database, Record
 from pater.store.read import COLUMNS, Stored, to_stored
+from pater.store.veils import After, Veils, past_sql, shown_sql
+from pater.store.wall import wall
 
 Key = tuple[str, str, int | None]
 """Type, id and version of what a history is about; version None = each."""
@@ -70,16 +72,20 @@ _KEPT = """
 _PAGE = """
  and (v.updated, v.rid) < ($4, $5) order by v.updated desc, v.rid desc limit $6
 """
+# Where a statement says what is held back: of current versions, and of superseded ones.
+_NOW, _PAST = " /* current */", " /* superseded */"
 _PARTS = (
-    f"select {_V}, v.rid from resource v where not v.deleted",  # noqa: S608 constants
-    f"select {_V}, v.rid from resource v where v.deleted",  # noqa: S608 constants
-    f"select {_V}, v.rid from history v where true",  # noqa: S608 constants
+    (f"select {_V}, v.rid from resource v where not v.deleted", _NOW),  # noqa: S608 constants
+    (f"select {_V}, v.rid from resource v where v.deleted", _NOW),  # noqa: S608 constants
+    (f"select {_V}, v.rid from history v where true", _PAST),  # noqa: S608 constants
 )
 
 
 def _sql(only: str) -> str:
     """Each part in its own index order, then the newest of all parts."""
-    parts = " union all ".join(f"({part} and {only} and {_KEPT}{_PAGE})" for part in _PARTS)
+    parts = " union all ".join(
+        f"({part} and {only} and {_KEPT}{veiled}{_PAGE})" for part, veiled in _PARTS
+    )
     return f"select * from ({parts}) v"  # noqa: S608 constants
 
 
@@ -103,15 +109,15 @@ _LISTED = (
     + ") v order by v.updated desc, v.rid desc limit $6"
 )
 _COUNTED = (
-    "select {what} as person from resource v where not v.deleted",
-    "select {what} as person from resource v where v.deleted",
-    "select {what} as person from history v where true",
+    ("select {what} as person from resource v where not v.deleted", _NOW),
+    ("select {what} as person from resource v where v.deleted", _NOW),
+    ("select {what} as person from history v where true", _PAST),
 )
 
 
 def _count(only: str, limit: str, what: str = "0") -> str:
     parts = " union all ".join(
-        f"({part.format(what=what)} and {only} and {_KEPT})" for part in _COUNTED
+        f"({part.format(what=what)} and {only} and {_KEPT}{veiled})" for part, veiled in _COUNTED
     )
     return f"select person, count(*) as found from ({parts}{limit}) v group by person"  # noqa: S608 constants
 
@@ -146,24 +152,30 @@ async def walk(
     before: Place | None,
     count: int,
     only: Collection[Key] | None = None,
+    *,
+    veils: Veils = (),
 ) -> tuple[list[Stored], Place | None]:
     """Up to `count` versions of the types, of these persons (None = everybody), before a place.
 
     Gives the place of the next page, None at the end. Versions written meanwhile come before the
     first page, so they do not disturb the walk. `only` = of these resources and versions alone.
+    What `veils` hold back is not there: no version of what is held back as it stands now, nor a
+    past version that is.
     """
     if only is not None:
         known = set(types)
         keys = [key for key in only if key[0] in known]
-        return await _page(
-            db, _LISTED, period, before, count, [TYPE_NUMBER[key[0]] for key in keys],
-            [key[1] for key in keys], [key[2] for key in keys],
-            None if persons is None else sorted(persons),
-        )  # fmt: skip
+        with wall(persons):
+            return await _page(
+                db, _LISTED, veils, period, before, count, [TYPE_NUMBER[key[0]] for key in keys],
+                [key[1] for key in keys], [key[2] for key in keys],
+                None if persons is None else sorted(persons),
+            )  # fmt: skip
     numbers = sorted(TYPE_NUMBER[each] for each in types)
     if persons is None:
-        return await _page(db, _EVERYBODY, period, before, count, numbers)
-    return await _page(db, _PERSONS, period, before, count, numbers, sorted(persons))
+        return await _page(db, _EVERYBODY, veils, period, before, count, numbers)
+    with wall(persons):
+        return await _page(db, _PERSONS, veils, period, before, count, numbers, sorted(persons))
 
 
 async def of_one(
@@ -174,32 +186,43 @@ async def of_one(
     before: Place | None,
     count: int,
     only: Collection[Key] | None = None,
+    *,
+    veils: Veils = (),
 ) -> tuple[list[Stored], Place | None]:
     """Up to `count` versions of one resource within a period; as `walk`."""
     if only is not None:
-        return await walk(db, [type_name], None, period, before, count, only)
+        return await walk(db, [type_name], None, period, before, count, only, veils=veils)
     number = TYPE_NUMBER[type_name]
-    if before is None and period == Period():
+    if before is None and period == Period() and not veils:
         return await _cut(db, await db.ask(_NEWEST, number, id, count + 1, kept=True), count)
-    return await _page(db, _ONE, period, before, count, number, id)
+    return await _page(db, _ONE, veils, period, before, count, number, id)
 
 
 async def counted(
-    db: Database, types: Iterable[str], persons: frozenset[int] | None, period: Period, most: int
+    db: Database,
+    types: Iterable[str],
+    persons: frozenset[int] | None,
+    period: Period,
+    most: int,
+    *,
+    veils: Veils = (),
 ) -> int:
     """How many versions `walk` gives over all its pages, counted up to `most` and one more."""
     numbers = sorted(TYPE_NUMBER[each] for each in types)
     arguments = [*_bounds(period), numbers, most + 1]
     if persons is None:
-        rows = await db.fetch(_COUNT_EVERYBODY, *arguments)
+        rows = await _fetch(db, _COUNT_EVERYBODY, veils, arguments)
     else:
-        rows = await db.fetch(_COUNT_PERSONS, *arguments, sorted(persons))
+        with wall(persons):
+            rows = await _fetch(db, _COUNT_PERSONS, veils, [*arguments, sorted(persons)])
     return sum(row["found"] for row in rows)
 
 
-async def counted_of_one(db: Database, type_name: str, id: str, period: Period) -> dict[int, int]:
+async def counted_of_one(
+    db: Database, type_name: str, id: str, period: Period, *, veils: Veils = ()
+) -> dict[int, int]:
     """How many versions of one resource each person has, of a period."""
-    rows = await db.fetch(_COUNT_ONE, *_bounds(period), TYPE_NUMBER[type_name], id)
+    rows = await _fetch(db, _COUNT_ONE, veils, [*_bounds(period), TYPE_NUMBER[type_name], id])
     return {row["person"]: row["found"] for row in rows}
 
 
@@ -227,13 +250,28 @@ def _bounds(period: Period) -> tuple[datetime, datetime, datetime | None]:
     return max(period.since, _FIRST), min(period.until, _LAST), period.current_after
 
 
+async def _fetch(db: Database, sql: str, veils: Veils, arguments: Sequence[Any]) -> list[Record]:
+    """The rows of a statement, without what is held back."""
+    if not veils:
+        return await db.read(sql, *arguments)
+    more = After(len(arguments))
+    sql = sql.replace(_NOW, shown_sql(veils, more, "v"))
+    sql = sql.replace(_PAST, past_sql(veils, more, "v"))
+    return await db.read(sql, *arguments, *more.values)
+
+
 async def _page(
-    db: Database, sql: str, period: Period, before: Place | None, count: int, *args: Any
+    db: Database,
+    sql: str,
+    veils: Veils,
+    period: Period,
+    before: Place | None,
+    count: int,
+    *args: Any,
 ) -> tuple[list[Stored], Place | None]:
     place = before or Place(_LAST, _MOST)
-    rows: Sequence[Any] = await db.fetch(
-        sql, *_bounds(period), place.updated, place.rid, count + 1, *args
-    )
+    arguments = [*_bounds(period), place.updated, place.rid, count + 1, *args]
+    rows: Sequence[Any] = await _fetch(db, sql, veils, arguments)
     return await _cut(db, rows, count)
 
 

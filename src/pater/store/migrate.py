@@ -9,6 +9,7 @@ from hashlib import sha256
 from pathlib import Path
 
 from pater.store.database import Connection, Database
+from pater.store.wall import build_wall
 
 KERNEL = Path(__file__).parent / "migrations"
 _NAME = re.compile(r"(\d{4})_([a-z0-9_]+)\.sql")
@@ -72,6 +73,7 @@ async def migrate(db: Database, rooms: Sequence[Migrations]) -> list[str]:
                         await _apply(connection, room, step)
                         done.append(f"{room}/{step.number:04}_{step.name}")
             await ensure_partitions(connection)
+            await build_wall(connection)
         finally:
             await connection.execute("select pg_advisory_unlock($1)", _LOCK)
     return done

@@ -7,22 +7,25 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from pater.fhir.definitions import RESOURCE_TYPES, TYPE_NUMBER
+from pater.fhir.labels import Veil
 from pater.store.body import Source
 from pater.store.database import Database, Record
 
-COLUMNS = "type, id, version, updated, person, deleted, method, dict, body"
+COLUMNS = "type, id, version, updated, person, deleted, method, dict, body, label"
 """What a query on `resource` or `history` must give for `to_stored`."""
 
 _READ = f"select {COLUMNS} from resource where type = $1 and id = $2"  # noqa: S608 constants
 _READ_MANY = (
-    "select r.type, r.id, r.version, r.updated, r.person, r.deleted, r.method, r.dict, r.body"
+    "select r.type, r.id, r.version, r.updated, r.person, r.deleted, r.method, r.dict, r.body,"
+    " r.label"
     " from unnest($1::smallint[], $2::text[]) as k(type, id)"
     " join resource r on r.type = k.type and r.id = k.id"
 )
 _VERSION = (
-    f"select {COLUMNS} from resource where type = $1 and id = $2 and version = $3"  # noqa: S608
-    f" union all select {COLUMNS} from history where type = $1 and id = $2 and version = $3"
-    " limit 1"
+    f"select {COLUMNS}, label as now from resource"  # noqa: S608 constants
+    " where type = $1 and id = $2 and version = $3"
+    f" union all select {COLUMNS}, (select r.label from resource r where r.type = $1 and r.id = $2)"
+    " from history where type = $1 and id = $2 and version = $3 limit 1"
 )
 _PERSONS = (
     "select r.id, r.person from unnest($2::text[]) as k(id)"
@@ -35,10 +38,22 @@ _HELD = (
 _LAST = 2**31 - 1
 
 
+class Damaged(Exception):  # noqa: N818 (named as what it says)
+    """A version is not what was written: it is given to nobody. Raised by a guard of its type."""
+
+    def __init__(self, type: str, id: str) -> None:
+        super().__init__(f"{type}/{id} is not what was written")
+        self.type, self.id = type, id
+
+
 # Nobody changes one. Frozen ones take three times as long to make, and a page has many.
 @dataclass(slots=True, unsafe_hash=True)
 class Stored:
-    """One version of a resource as it was written; `body` is empty when it is a deletion."""
+    """One version of a resource as it was written; `body` is empty when it is a deletion.
+
+    `label` says of what kind it is (see `fhir.labels`); `now` is the label of the current version
+    where a single past one was asked for, else None.
+    """
 
     type: str
     id: str
@@ -48,6 +63,18 @@ class Stored:
     deleted: bool
     body: bytes
     method: str
+    label: int = 0
+    now: int | None = None
+
+    def held_back(self, veil: Veil | None) -> bool:
+        """Whether the person holds it back. A Patient never is; a past version is as soon as the
+        current one is.
+        """
+        if veil is None or self.type == "Patient":
+            return False
+        if self.now is not None and veil.holds_back(self.now):
+            return True
+        return veil.holds_back(self.label)
 
 
 _METHODS = {"C": "POST", "U": "PUT", "D": "DELETE", "P": "PATCH"}
@@ -59,7 +86,7 @@ async def to_stored(db: Source, rows: Sequence[Record]) -> list[Stored]:
     """Rows with `COLUMNS` as resources, bodies decompressed, order kept."""
     await db.bodies.ensure(db, {row["dict"] for row in rows})
     decompress = db.bodies.decompress
-    return [
+    found = [
         Stored(
             type=RESOURCE_TYPES[row["type"]],
             id=row["id"],
@@ -69,14 +96,19 @@ async def to_stored(db: Source, rows: Sequence[Record]) -> list[Stored]:
             deleted=row["deleted"],
             body=decompress(row["dict"], row["body"]),
             method=_METHODS[row["method"]],
+            label=row["label"],
         )
         for row in rows
     ]
+    for number, guard in db.bodies.guards.items():
+        if guarded := [one for one in found if one.type == RESOURCE_TYPES[number]]:
+            await guard(guarded)
+    return found
 
 
 async def read(db: Database, type_name: str, resource_id: str) -> Stored | None:
     """The current version (a deletion too), or None when there never was one."""
-    row = await db.fetchrow(_READ, TYPE_NUMBER[type_name], resource_id)
+    row = await db.read_row(_READ, TYPE_NUMBER[type_name], resource_id)
     return None if row is None else (await to_stored(db, [row]))[0]
 
 
@@ -86,7 +118,7 @@ async def read_many(db: Database, keys: Iterable[tuple[str, str]]) -> list[Store
     if not wanted:
         return []
     types, ids = zip(*wanted, strict=True)
-    return await to_stored(db, await db.fetch(_READ_MANY, types, ids))
+    return await to_stored(db, await db.read(_READ_MANY, types, ids))
 
 
 async def read_version(
@@ -95,8 +127,12 @@ async def read_version(
     """One version, current or past, or None."""
     if not 0 < version <= _LAST:
         return None
-    row = await db.fetchrow(_VERSION, TYPE_NUMBER[type_name], resource_id, version)
-    return None if row is None else (await to_stored(db, [row]))[0]
+    row = await db.read_row(_VERSION, TYPE_NUMBER[type_name], resource_id, version)
+    if row is None:
+        return None
+    [stored] = await to_stored(db, [row])
+    stored.now = row["now"]
+    return stored
 
 
 async def persons_of(db: Database, patient_ids: Iterable[str]) -> dict[str, int]:
@@ -104,7 +140,7 @@ async def persons_of(db: Database, patient_ids: Iterable[str]) -> dict[str, int]
     ids = sorted(set(patient_ids))
     if not ids:
         return {}
-    rows = await db.fetch(_PERSONS, TYPE_NUMBER["Patient"], ids)
+    rows = await db.read(_PERSONS, TYPE_NUMBER["Patient"], ids)
     return {row["id"]: row["person"] for row in rows}
 
 
@@ -121,7 +157,8 @@ async def claim_holder(db: Database, key: bytes) -> str:
 
 
 _BEFORE = (
-    "select h.type, h.id, h.version, h.updated, h.person, h.deleted, h.method, h.dict, h.body"
+    "select h.type, h.id, h.version, h.updated, h.person, h.deleted, h.method, h.dict, h.body,"
+    " h.label"
     " from unnest($1::smallint[], $2::text[], $3::int[]) as k(type, id, version)"
     " join history h on h.type = k.type and h.id = k.id and h.version = k.version - 1"
 )
@@ -133,5 +170,5 @@ async def before(db: Database, versions: Sequence[Stored]) -> dict[tuple[str, st
         return {}
     types = [TYPE_NUMBER[each.type] for each in versions]
     ids, numbers = [each.id for each in versions], [each.version for each in versions]
-    found = await to_stored(db, await db.fetch(_BEFORE, types, ids, numbers))
+    found = await to_stored(db, await db.read(_BEFORE, types, ids, numbers))
     return {(each.type, each.id, each.version + 1): each for each in found}

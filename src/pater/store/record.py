@@ -12,6 +12,8 @@ from pater.fhir.search.index import MAIN_DATE
 from pater.store.database import Database
 from pater.store.read import COLUMNS, Stored, to_stored
 from pater.store.tokens import reference_hash, reference_url_hash
+from pater.store.veils import After, Veils, shown_sql
+from pater.store.wall import wall
 
 _FIRST = datetime(1, 1, 2, tzinfo=UTC)
 _LAST = datetime(9999, 12, 30, tzinfo=UTC)
@@ -43,7 +45,6 @@ select {COLUMNS}, rid from (
   where tokens && $10::bigint[] and person = $1 and type <> $7 and not deleted
 ) found
 where type = any($2::smallint[]) and updated >= $3 and (type, rid) > ($4, $5)
-order by type, rid limit $6
 """  # noqa: S608 constants
 _NO_CARE: Final = sorted(
     TYPE_NUMBER[name]
@@ -116,14 +117,17 @@ async def record(
     after: RecordPlace | None,
     count: int,
     care: Care | None = None,
+    *,
+    veils: Veils = (),
 ) -> tuple[list[Stored], RecordPlace | None]:
     """Up to `count` resources of the person, and where the next page begins (None: at the end).
 
-    Updates meanwhile do not move a resource: none is left out or comes twice over the pages.
+    What `veils` hold back is not there. Updates meanwhile do not move a resource: none is left out
+    or comes twice over the pages.
     """
     place = after or RecordPlace(-1, 0)
     arguments = [person, _numbers(types), max(since or _FIRST, _FIRST), place.type, place.rid]
-    return await _page(db, _RECORD, _RECORD_END, arguments, count, care)
+    return await _page(db, _RECORD, _RECORD_END, arguments, count, care, veils, frozenset({person}))
 
 
 async def everybody(
@@ -133,6 +137,8 @@ async def everybody(
     after: EverybodyPlace | None,
     count: int,
     care: Care | None = None,
+    *,
+    veils: Veils = (),
 ) -> tuple[list[Stored], EverybodyPlace | None]:
     """As `record`, of one person after the other; what belongs to nobody is not there."""
     place = after or EverybodyPlace(0, RecordPlace(-1, 0))
@@ -140,7 +146,7 @@ async def everybody(
         place.person, _numbers(types), max(since or _FIRST, _FIRST),
         place.inside.type, place.inside.rid,
     ]  # fmt: skip
-    page, inside = await _page(db, _EVERYBODY, _EVERYBODY_END, arguments, count, care)
+    page, inside = await _page(db, _EVERYBODY, _EVERYBODY_END, arguments, count, care, veils, None)
     return page, EverybodyPlace(page[-1].person, inside) if inside else None
 
 
@@ -153,6 +159,8 @@ async def of_encounter(
     since: datetime | None,
     after: RecordPlace | None,
     count: int,
+    *,
+    veils: Veils = (),
 ) -> tuple[list[Stored], RecordPlace | None]:
     """As `record`, of what is in the compartment of one Encounter of the person."""
     place = after or RecordPlace(-1, 0)
@@ -166,10 +174,14 @@ async def of_encounter(
             reference_url_hash(type_, param, f"{base_url}/Encounter/{id}"),
         )
     ]
-    rows = await db.fetch(
-        _ENCOUNTER, person, _numbers(types), max(since or _FIRST, _FIRST), place.type, place.rid,
-        count + 1, TYPE_NUMBER["Encounter"], id, TYPE_NUMBER["Patient"], hashes,
-    )  # fmt: skip
+    veiled = After(10)
+    shown = shown_sql(veils, veiled, "found", persons=frozenset({person}))
+    with wall({person}):
+        rows = await db.read(
+            _ENCOUNTER + shown + _RECORD_END, person, _numbers(types), max(since or _FIRST, _FIRST),
+            place.type, place.rid, count + 1, TYPE_NUMBER["Encounter"], id,
+            TYPE_NUMBER["Patient"], hashes, *veiled.values,
+        )  # fmt: skip
     return await _cut(db, rows, count)
 
 
@@ -178,13 +190,24 @@ def _numbers(types: Iterable[str]) -> list[int]:
 
 
 async def _page(
-    db: Database, sql: str, end: str, arguments: list[Any], count: int, care: Care | None
+    db: Database,
+    sql: str,
+    end: str,
+    arguments: list[Any],
+    count: int,
+    care: Care | None,
+    veils: Veils,
+    persons: frozenset[int] | None,
 ) -> tuple[list[Stored], RecordPlace | None]:
     dates = []
     if care is not None:
         sql += _CARE
         dates = [_NO_CARE, care.start or _FIRST, care.end or _LAST]
-    return await _cut(db, await db.fetch(sql + end, *arguments, count + 1, *dates), count)
+    veiled = After(len(arguments) + 1 + len(dates))
+    sql += shown_sql(veils, veiled, "resource", persons=persons) + end
+    with wall(persons):
+        rows = await db.read(sql, *arguments, count + 1, *dates, *veiled.values)
+    return await _cut(db, rows, count)
 
 
 async def _cut(

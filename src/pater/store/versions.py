@@ -14,11 +14,14 @@ VersionKey = tuple[str, str, int]
 
 _COLUMNS: Final = "{0}.type, {0}.id, {0}.version, {0}.updated, {0}.person, {0}.deleted"
 _MANY: Final = " union all ".join(
-    f"select {_COLUMNS.format(alias)}, {alias}.method, {alias}.dict, {alias}.body"  # noqa: S608
-    " from unnest($1::smallint[], $2::text[], $3::int[]) as k(type, id, version)"
+    f"select {_COLUMNS.format(alias)}, {alias}.method, {alias}.dict, {alias}.body, {alias}.label,"  # noqa: S608
+    f" {now} as now from unnest($1::smallint[], $2::text[], $3::int[]) as k(type, id, version)"
     f" join {table} {alias} on {alias}.type = k.type and {alias}.id = k.id"
     f" and {alias}.version = k.version"
-    for alias, table in (("r", "resource"), ("h", "history"))
+    for alias, table, now in (
+        ("r", "resource", "r.label"),
+        ("h", "history", "(select n.label from resource n where n.type = h.type and n.id = h.id)"),
+    )
 )
 
 
@@ -28,5 +31,8 @@ async def read_versions(db: Database, keys: Sequence[VersionKey]) -> dict[Versio
     if not wanted:
         return {}
     types, ids, versions = zip(*wanted, strict=True)
-    found = await to_stored(db, await db.fetch(_MANY, types, ids, versions))
+    rows = await db.read(_MANY, types, ids, versions)
+    found = await to_stored(db, rows)
+    for row, each in zip(rows, found, strict=True):
+        each.now = row["now"]
     return {(each.type, each.id, each.version): each for each in found}

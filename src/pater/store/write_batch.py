@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 from hashlib import blake2b
 from typing import Any
 
+from pater.fhir.labels import CATEGORY_MASK, CONFIDENTIALITY_MASK, DOCUMENT_MASK
 from pater.store.body import BodyCodec
 from pater.store.database import Connection, Database, Record
 from pater.store.feed import Change, encode_changes
@@ -17,10 +18,11 @@ from pater.store.write_rows import Indexed, body_of
 from pater.store.write_shapes import Claim, ClaimTaken, Put, VersionConflict, WriteSet, Written
 
 _Key = tuple[int, str]
+_CONTENT_MASK = CATEGORY_MASK | CONFIDENTIALITY_MASK
 
 # Rows are locked in one order everywhere, so that two batches of two processes cannot deadlock.
 _LOCK_ROWS = """
-select r.type, r.id, r.person, r.rid, r.version, r.updated, r.deleted
+select r.type, r.id, r.person, r.rid, r.version, r.updated, r.deleted, r.label
 from unnest($1::smallint[], $2::text[]) as k(type, id)
 join resource r on r.type = k.type and r.id = k.id
 order by r.type, r.id
@@ -46,8 +48,9 @@ where c.key = n.key and c.target = n.instead
 returning c.key
 """
 _ARCHIVE = """
-insert into history (person, type, id, rid, version, updated, method, deleted, dict, body)
-select r.person, r.type, r.id, r.rid, r.version, r.updated, r.method, r.deleted, r.dict, r.body
+insert into history (person, type, id, rid, version, updated, method, deleted, dict, body, label)
+select r.person, r.type, r.id, r.rid, r.version, r.updated, r.method, r.deleted, r.dict, r.body,
+       r.label
 from unnest($1::bigint[], $2::smallint[], $3::text[]) as k(person, type, id)
 join resource r on r.type = k.type and r.id = k.id and r.person = k.person
 """
@@ -67,15 +70,15 @@ _FORGET = (
 _ROWS = """
 unnest($1::bigint[], $2::smallint[], $3::text[], $4::bigint[], $5::int[], $6::timestamptz[],
        $7::text[], $8::bool[], $9::timestamptz[], $10::timestamptz[], $11::int[], $12::bytea[],
-       $13::int[], $14::int[])
+       $13::int[], $14::int[], $16::bigint[])
   as n(person, type, id, rid, version, updated, method, deleted, date, date_end, dict, body,
-       first, last)
+       first, last, label)
 """
 _UPDATE = f"""
 update resource r
 set version = n.version, updated = n.updated, method = n.method, deleted = n.deleted,
     date = n.date, date_end = n.date_end, tokens = ($15::bigint[])[n.first:n.last],
-    dict = n.dict, body = n.body, coded = true
+    dict = n.dict, body = n.body, coded = true, label = n.label
 from {_ROWS}
 where r.type = n.type and r.id = n.id and r.person = n.person and r.rid = n.rid
 """  # noqa: S608 constants
@@ -83,27 +86,28 @@ where r.type = n.type and r.id = n.id and r.person = n.person and r.rid = n.rid
 _INSERT = f"""
 with strings as (
   insert into string_index (person, rid, type, param, value)
-  select * from unnest($16::bigint[], $17::bigint[], $18::smallint[], $19::int[], $20::text[])
+  select * from unnest($17::bigint[], $18::bigint[], $19::smallint[], $20::int[], $21::text[])
 ), dates as (
   insert into date_index (person, rid, type, param, low, high)
-  select * from unnest($21::bigint[], $22::bigint[], $23::smallint[], $24::int[],
-                       $25::timestamptz[], $26::timestamptz[])
+  select * from unnest($22::bigint[], $23::bigint[], $24::smallint[], $25::int[],
+                       $26::timestamptz[], $27::timestamptz[])
 ), numbers as (
   insert into number_index (person, rid, type, param, unit, low, high)
-  select * from unnest($27::bigint[], $28::bigint[], $29::smallint[], $30::int[], $31::bigint[],
-                       $32::float8[], $33::float8[])
+  select * from unnest($28::bigint[], $29::bigint[], $30::smallint[], $31::int[], $32::bigint[],
+                       $33::float8[], $34::float8[])
 ), told as (
-  insert into feed (at, changes) select $34, c from unnest($35::text[]) as c
+  insert into feed (at, changes) select $35, c from unnest($36::text[]) as c
 ), noted as (
-  {insert_sql(40)}
+  {insert_sql(41)}
 ), classed as (
   insert into code_index (person, rid, token, date)
-  select * from unnest($36::bigint[], $37::bigint[], $38::bigint[], $39::timestamptz[])
+  select * from unnest($37::bigint[], $38::bigint[], $39::bigint[], $40::timestamptz[])
 )
 insert into resource (person, type, id, rid, version, updated, method, deleted, date, date_end,
-                      tokens, dict, body, coded)
+                      tokens, dict, body, coded, label)
 select n.person, n.type, n.id, n.rid, n.version, n.updated, n.method, n.deleted, n.date, n.date_end,
-       ($15::bigint[])[n.first:n.last], n.dict, n.body, true
+       ($15::bigint[])[n.first:n.last], n.dict, n.body, true,
+       n.label
 from {_ROWS}
 """  # noqa: S608 constants
 
@@ -131,6 +135,7 @@ class _Row:
     updated: datetime
     dict: int
     compressed: bytes
+    label: int
 
 
 @dataclass(slots=True)
@@ -316,7 +321,7 @@ def _plan(
         body = b"" if put.resource is None else body_of(put, version, updated)
         dictionary, compressed = bodies.compress(indexed.type_number, body) if body else (0, b"")
         rid = next(rids) if row is None else row["rid"]
-        new = _Row(indexed, rid, version, updated, dictionary, compressed)
+        new = _Row(indexed, rid, version, updated, dictionary, compressed, _label(indexed, row))
         if row is not None:
             plan.superseded.append(row)
         if row is not None and row["person"] == put.person:
@@ -330,6 +335,18 @@ def _plan(
     if changes or one.ws.claims or one.ws.statements:
         plan.feed.append(encode_changes(changes))
     return written
+
+
+def _label(indexed: Indexed, row: Record | None) -> int:
+    """Who wrote a resource, and in which document, stays so until another document brings it."""
+    if row is None or (row["deleted"] and indexed.put.resource is not None):
+        return indexed.label
+    stands: int = row["label"]
+    if indexed.put.resource is None:
+        return stands
+    if indexed.label & DOCUMENT_MASK:
+        return indexed.label
+    return (indexed.label & _CONTENT_MASK) | (stands & ~_CONTENT_MASK)
 
 
 async def _write(
@@ -408,4 +425,5 @@ def _columns(rows: Sequence[_Row]) -> list[list[Any]]:
         first,
         last,
         tokens,
+        [row.label for row in rows],
     ]

@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 
 from pater.fhir.definitions import TYPE_NUMBER
 from pater.fhir.json import dumps
+from pater.fhir.labelling import label_of
 from pater.fhir.search.contained import ANYWHERE, add_contained
 from pater.fhir.search.custom import NONE, Custom
 from pater.fhir.search.extract import add_values
@@ -36,6 +37,7 @@ class Indexed:
     dates: list[tuple[int, datetime, datetime]] = field(default_factory=list)
     numbers: list[tuple[int, int, float, float]] = field(default_factory=list)
     codes: list[int] = field(default_factory=list)
+    label: int = 0
 
 
 def index(put: Put, custom: Custom = NONE) -> Indexed:
@@ -76,6 +78,7 @@ def index(put: Put, custom: Custom = NONE) -> Indexed:
         _once(dates),
         _once(numbers),
         codes(put.type, values),
+        label_of(put.type, put.resource) if put.label is None else put.label,
     )
 
 

@@ -19,7 +19,9 @@ class Put:
     they are (nothing injected), the index still made from `resource`. `expected`: 0 = must not
     exist (a deleted one does not), n = must be the current version n, None = whatever is there.
     `method` POST promises that a version-4 UUID `id` was made freshly for this put; `fresh`
-    promises it of any other id (one derived from such a UUID).
+    promises it of any other id (one derived from such a UUID). `label` says of what kind it is
+    (see `fhir.labels`), None = category and confidentiality as its content tells them; when it
+    names no document, provider and document of what is replaced stay.
     """
 
     type: str
@@ -30,6 +32,7 @@ class Put:
     expected: int | None = None
     method: Method = "PUT"
     fresh: bool = False
+    label: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,11 +14,14 @@ from starlette.middleware import Middleware
 from starlette.routing import BaseRoute, Route
 from starlette.types import ASGIApp
 
+from pater.access.federation.desk import Federation
+from pater.domain import Attending
 from pater.web.account import AccountPages
 from pater.web.assets import load_assets, serve
 from pater.web.challenges import Challenges
 from pater.web.context import PageContext
 from pater.web.errors import ErrorPages
+from pater.web.federation import FederatedPages
 from pater.web.forms import Signer
 from pater.web.guard import Guard
 from pater.web.i18n import languages
@@ -57,6 +60,8 @@ class WebConfig:
     demo: bool = False
     demo_accounts: Callable[[], Awaitable[Sequence[DemoAccount]]] | None = None
     security: Security | None = None  # passkeys, recovery codes, people's own accounts
+    federation: Federation | None = None  # logins by providers of others
+    attending: Sequence[Attending] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,19 +88,32 @@ def web_shell(config: WebConfig) -> Shell:
         tongues, assets, {n: d.templates for n, d in config.domains.items() if d.templates}
     )
     context = PageContext(
-        templates, tongues, config.portals, config.logins, config.demo, config.security is not None
+        templates,
+        tongues,
+        config.portals,
+        config.logins,
+        config.demo,
+        config.security is not None,
+        config.attending,
     )
     cookies, signer = Cookies(secure), Signer(config.secret, "visit")
     challenges = Challenges(Signer(config.secret, "challenge"), config.clock)
-    second = SecondSteps(context, config.security, cookies, challenges)
+    second = SecondSteps(context, config.security, cookies, challenges, config.federation)
     doors = Doors(
         context, config.logins, cookies, signer, assets, config.clock, config.demo_accounts, second
     )
     people = AccountPages(context, config.security, challenges) if config.security else None
+    others: list[BaseRoute] = []
+    if config.federation is not None and config.security is not None:
+        others = FederatedPages(
+            context, config.federation, config.security, cookies,
+            Signer(config.secret, "issuer"), challenges, config.clock,
+        ).routes()  # fmt: skip
     errors = ErrorPages(context)
     routes = [
         *doors.routes(),
         *second.routes(),
+        *others,
         *(people.routes() if people else ()),
         Route("/static/{path:path}", functools.partial(serve, assets)),
         *(route for pages in config.pages for route in pages(context)),

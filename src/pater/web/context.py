@@ -19,6 +19,7 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 
 from pater.access.caller import TWO_FACTORS, Caller
+from pater.domain import Attending, Attention
 from pater.web import forms
 from pater.web.i18n import DEFAULT, Language
 from pater.web.portals import Portal, portal_of
@@ -38,6 +39,7 @@ class PageContext:
     logins: Logins
     demo: bool
     security: bool = False  # whether people look after their accounts here
+    attending: Sequence[Attending] = ()  # what domains have to tell on the first page of a portal
 
     def render(
         self,
@@ -94,6 +96,11 @@ class PageContext:
             request_id=getattr(request.state, "request_id", ""),
             source=source_of(request),
         )
+
+    async def attention(self, request: Request) -> list[Attention]:
+        """What the first page of a portal tells before all else."""
+        caller = self.caller_of(request)
+        return [each for attend in self.attending for each in await attend(caller)]
 
     def require(
         self, *roles: str, strength: int = TWO_FACTORS, fresh: bool = False

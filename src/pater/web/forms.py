@@ -17,20 +17,26 @@ from urllib.parse import parse_qsl, urlsplit
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 
+from pater.web.uploads import Upload, read_multipart
+
 MAX_BYTES = 64 * 1024
 MAX_FIELDS = 200
 VISIT_LIFETIME = timedelta(hours=2)
 
 
 async def read_form(request: Request, limit: int = MAX_BYTES) -> Mapping[str, str]:
-    """The fields of an urlencoded form body, cached on the request; a repeated field is refused.
+    """The fields of a form body, cached on the request; a repeated field is refused.
 
+    The body is urlencoded; who is logged in may also send files with it (see `file_of`).
     Raises HTTPException 400 (not a form, not UTF-8, too many fields) or 413 (over `limit` bytes).
     """
     cached: Mapping[str, str] | None = getattr(request.state, "form", None)
     if cached is not None:
         return cached
     media_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    if media_type == "multipart/form-data" and getattr(request.state, "session", None):
+        request.state.form, request.state.files = await read_multipart(request)
+        return request.state.form  # type: ignore[no-any-return]  # state is untyped
     if media_type != "application/x-www-form-urlencoded":
         raise HTTPException(400)
     body = bytearray()
@@ -54,6 +60,12 @@ async def read_form(request: Request, limit: int = MAX_BYTES) -> Mapping[str, st
     form = MappingProxyType(fields)
     request.state.form = form
     return form
+
+
+def file_of(request: Request, name: str) -> Upload | None:
+    """The file that came in a field of the form that was read; None when none was chosen."""
+    files: Mapping[str, Upload] = getattr(request.state, "files", {})
+    return files.get(name)
 
 
 def safe_next(target: str, default: str = "/") -> str:

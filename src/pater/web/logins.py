@@ -71,6 +71,7 @@ class AccountLogins:
             sessions.caller_of(session),
             session.patient,
             session.freshly_proved(self._clock()),
+            session.issuer,
         )
 
     async def end(self, token: str, source: str, request_id: str) -> None:

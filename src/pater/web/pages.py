@@ -164,7 +164,8 @@ class Doors:
         session = session_of(request)
         if session:
             await self.logins.end(session.token, source_of(request), request.state.request_id)
-        response = RedirectResponse("/", 303)
+        done = f"/logout/done?issuer={session.issuer}" if session and session.issuer else "/"
+        response = RedirectResponse(done, 303)
         self.cookies.drop(response, "session")
         response.headers["Clear-Site-Data"] = '"cache"'
         return response

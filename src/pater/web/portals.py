@@ -34,7 +34,7 @@ PATIENT = Portal(
 )
 PROFESSIONAL = Portal(
     name="professional",
-    roles=frozenset({"clinician"}),
+    roles=frozenset({"clinician", "rescue"}),
     home="/professional",
     title={"cs": "Portál zdravotníka", "en": "Professional portal"},
     summary={
@@ -43,7 +43,18 @@ PROFESSIONAL = Portal(
     },
     icon="art-health",
 )
-PORTALS: tuple[Portal, ...] = (PATIENT, PROFESSIONAL)
+PRIVACY = Portal(
+    name="privacy",
+    roles=frozenset({"privacy-officer"}),
+    home="/privacy",
+    title={"cs": "Ochrana soukromí", "en": "Privacy"},
+    summary={
+        "cs": "Prověrka přístupů, které zdravotníci otevřeli v nouzi.",
+        "en": "Review of what professionals opened in an emergency.",
+    },
+    icon="art-secured",
+)
+PORTALS: tuple[Portal, ...] = (PATIENT, PROFESSIONAL, PRIVACY)
 
 
 def furnished(portals: Sequence[Portal], entries: Sequence[NavEntry]) -> tuple[Portal, ...]:
@@ -51,11 +62,14 @@ def furnished(portals: Sequence[Portal], entries: Sequence[NavEntry]) -> tuple[P
 
     A portal that nobody brings a page to has no door.
     """
-    filled = (
-        replace(portal, nav=[entry for entry in entries if entry.portal == portal.name])
-        for portal in portals
-    )
+    filled = (replace(portal, nav=_nav(portal, entries)) for portal in portals)
     return tuple(portal for portal in filled if portal.nav)
+
+
+def _nav(portal: Portal, entries: Sequence[NavEntry]) -> list[NavEntry]:
+    """The entries of a portal: its front page first, the others as the domains bring them."""
+    own = [entry for entry in entries if entry.portal == portal.name]
+    return sorted(own, key=lambda entry: entry.url != portal.home)
 
 
 def portal_of(portals: Sequence[Portal], role: str) -> Portal | None:

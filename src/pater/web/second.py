@@ -11,6 +11,7 @@ from starlette.responses import RedirectResponse, Response
 from starlette.routing import BaseRoute, Route
 
 from pater.access.caller import TWO_FACTORS
+from pater.access.federation.desk import Federation
 from pater.access.single_codes import looks_like
 from pater.web import forms
 from pater.web.challenges import Challenges
@@ -58,6 +59,7 @@ class SecondSteps:
     security: Security | None
     cookies: Cookies
     challenges: Challenges
+    federation: Federation | None = None
 
     def routes(self) -> list[BaseRoute]:
         """The routes of these pages."""
@@ -100,6 +102,7 @@ class SecondSteps:
             login=login,
             errors=errors or {},
             asked=await self._asked(request, "login"),
+            issuers=await self.federation.offered() if self.federation else (),
         )
 
     async def code_page(self, request: Request, error: str = "") -> Response:
@@ -201,6 +204,7 @@ class SecondSteps:
             next=target,
             errors=errors or {},
             possible=has.any or has.operator_code or has.codes.count > 0,
+            issuers=await self.federation.of_account(account) if self.federation else (),
             asked=await self._asked(request, "again", account) if has.passkeys else None,
         )
 

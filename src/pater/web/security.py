@@ -6,13 +6,14 @@ Every change and every refusal is journaled before its answer leaves.
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from uuid import UUID
 
 from pater.access import (
     accounts,
     credentials,
+    grants,
     login,
     passkeys,
     passwords,
@@ -129,15 +130,20 @@ class Security:
             await self.note(error.account, error.reason, marks)
             return None
 
-    async def enter(self, account: Account, reason: str, strength: int, marks: Marks) -> str:
-        """The token of a new session, when the login was journaled."""
+    async def enter(
+        self, account: Account, reason: str, strength: int, marks: Marks, *, issuer: str = ""
+    ) -> str:
+        """The token of a new session, when the login was journaled.
+
+        `issuer` is the provider who proved the person; "" = we did.
+        """
         agent = places.browser(marks.agent)
-        await self.note(account, reason, marks)
+        await self.note(account, reason, marks, query=f"issuer={issuer}" if issuer else "")
         if await places.arrived(self._db, account.id, marks.source, agent, self._clock()):
             await self.note(account, "login-new", marks)
         return await sessions.open_session(
             self._db, account, self._clock, lang=marks.lang, strength=strength,
-            source=marks.source, agent=agent,
+            source=marks.source, agent=agent, issuer=issuer,
         )  # fmt: skip
 
     async def enter_by_password(self, account: str, marks: Marks) -> str | None:
@@ -152,6 +158,11 @@ class Security:
         if has.any or has.operator_code or has.codes.count:
             return None
         return await self.enter(found, "login", PASSWORD, marks)
+
+    async def open_accounts(self, ids: Sequence[str]) -> tuple[Account, ...]:
+        """Those of some accounts that are not locked."""
+        found = await accounts.find_many(self._db, ids)
+        return tuple(found[id] for id in ids if id in found and found[id].active)
 
     async def step_up(self, token: str, account: Account, marks: Marks) -> str | None:
         """The token under which a session goes on after a second factor was shown."""
@@ -244,6 +255,8 @@ class Security:
             return fault
         await credentials.set_password(self._db, account, new, self._clock())
         await sessions.end_others(self._db, account, token)
+        # who knew the old password may have let an app in
+        await grants.end_all(self._db, account, self._clock())
         await self.note(found, "password-changed", marks)
         return None
 
@@ -263,12 +276,14 @@ class Security:
 
     # -- the journal
 
-    async def note(self, account: Account | None, reason: str, marks: Marks) -> None:
+    async def note(
+        self, account: Account | None, reason: str, marks: Marks, *, query: str = ""
+    ) -> None:
         """Write one entry durably."""
         entry = sessions.login_entry(
             account, reason, clock=self._clock, source=marks.source, request_id=marks.request_id
         )
-        await self._journal([entry])
+        await self._journal([replace(entry, query=query) if query else entry])
 
     async def _done(self, done: bool, account: str, reason: str, marks: Marks) -> bool:
         if done:

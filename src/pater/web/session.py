@@ -36,6 +36,7 @@ class WebSession:
     caller: Caller
     patient: str = ""  # the patient whose record a professional has opened
     proved: bool = False  # a second factor was shown a short while ago
+    issuer: str = ""  # the provider who proved the person; "" = we did
 
 
 class Logins(Protocol):
@@ -70,7 +71,7 @@ class Logins(Protocol):
         """
 
 
-CookieUse = Literal["session", "visit", "step", "lang", "ask"]
+CookieUse = Literal["session", "visit", "step", "lang", "ask", "issuer"]
 
 
 @dataclass(frozen=True, slots=True)

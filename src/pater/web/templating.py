@@ -27,6 +27,14 @@ ROLE_NAMES: Mapping[str, str] = {
     "provider-system": N_("Hospital system"),
     "loader": N_("Data loading"),
     "app": N_("App"),
+    "khs": N_("Public health authority"),
+    "rescue": N_("Rescue service"),
+    "police": N_("Police"),
+    "insurer": N_("Health insurance company"),
+    "researcher": N_("Researcher"),
+    "administrator": N_("Administrator"),
+    "privacy-officer": N_("Privacy officer"),
+    "auditor": N_("Auditor"),
     "none": N_("No access to records"),
 }
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hmac
 from collections.abc import AsyncIterator, Iterator, Sequence
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from hashlib import sha256
 from typing import Any, Final
 
@@ -34,6 +34,7 @@ _COLUMNS = ", ".join("id::text" if name == "id" else name for name in COLUMNS)
 _ROWS = f"""
 select {_COLUMNS} from journal where seq > $1 and seq <= $2 order by seq
 """  # noqa: S608 constants
+_MONTH = f"select {_COLUMNS} from journal where at >= $1 and at < $2 order by seq"  # noqa: S608
 _ONE = f"select {_COLUMNS} from journal_entry where at = $1 and seq = $2"  # noqa: S608 constants
 
 
@@ -78,6 +79,11 @@ def moment(microseconds: int) -> datetime:
     return _EPOCH + microseconds * _MICROSECOND
 
 
+def month_of(time: datetime) -> date:
+    """The month of a time, in UTC, as its first day."""
+    return time.astimezone(UTC).date().replace(day=1)
+
+
 def leaf_salt(salt: bytes, index: int) -> bytes:
     """The salt of the leaf with this index, from that of its tile."""
     return hmac.digest(salt, index.to_bytes(8), sha256)[:SALT_SIZE]
@@ -91,6 +97,20 @@ async def walk(connection: Connection, after: int, through: int) -> AsyncIterato
     cursor = await connection.cursor(_ROWS, after, through)
     shared = _Shared()
     while rows := await cursor.fetch(_BATCH):
+        if found := list(shared.entries(rows)):
+            yield found
+
+
+async def walk_month(
+    connection: Connection, low: datetime, high: datetime, count: int
+) -> AsyncIterator[list[Entry]]:
+    """Batches of the entries of a span of whole months, in the order of their numbers.
+
+    An act has one time, so none is cut. Needs a transaction; holds one batch in memory.
+    """
+    cursor = await connection.cursor(_MONTH, low, high)
+    shared = _Shared()
+    while rows := await cursor.fetch(count):
         if found := list(shared.entries(rows)):
             yield found
 

@@ -2,8 +2,10 @@
 
 The first line is `{"journal-log": 1, "columns": […], "keys": …, "authorities": …}`. Then, for each
 head, one line an entry, `{"leaf": [hash, seq, time, salt], "entry": […]}`, and the head itself,
-`{"head": {"statement": …, "signature": …, "stamp": …}}`. The hash of a leaf is SHA-256 of a zero
-byte and the compact JSON array of the salt and the columns of the entry (RFC 9162, 2.1.1).
+`{"head": {"statement": …, "signature": …, "stamp": …}}`. Months that are archived come first,
+`{"archive": {"statement": …, "signature": …}}`; of their entries there are leaves alone. The hash
+of a leaf is SHA-256 of a zero byte and the compact JSON array of the salt and the columns of the
+entry (RFC 9162, 2.1.1).
 """
 
 from __future__ import annotations
@@ -13,9 +15,10 @@ from typing import Any, Final
 
 import orjson
 
+from pater.access.transparency.archive_file import SignedArchive, archive_from_json
 from pater.access.transparency.entries import COLUMNS, Entry
 from pater.access.transparency.heads import HeadError, SignedHead, from_json
-from pater.access.transparency.reading import Base, Event, Item, Leaf
+from pater.access.transparency.reading import Away, Base, Event, Item, Leaf
 
 VERSION: Final = 1
 LONGEST_LINE: Final = 4 * 1024 * 1024
@@ -38,6 +41,9 @@ async def lines(events: AsyncIterator[Event]) -> AsyncIterator[bytes]:
         if isinstance(event, Base):
             edge = [hash.hex() for hash in event.edge]
             yield orjson.dumps({"base": event.head.as_json(), "edge": edge}) + b"\n"
+        elif isinstance(event, Away):
+            said = SignedArchive(event.statement, event.signature).as_json()
+            yield orjson.dumps({"archive": said}) + b"\n"
         elif isinstance(event, SignedHead):
             yield orjson.dumps({"head": event.as_json()}) + b"\n"
         else:
@@ -94,9 +100,12 @@ def _parsed(line: bytes, number: int) -> dict[str, Any]:
     return value
 
 
-def _event(value: dict[str, Any]) -> Base | SignedHead | Item:
+def _event(value: dict[str, Any]) -> Base | Away | SignedHead | Item:
     if "head" in value:
         return from_json(value["head"])
+    if "archive" in value:
+        archive = archive_from_json(value["archive"])
+        return Away(archive.statement, archive.signature)
     if "base" in value:
         return Base(from_json(value["base"]), [bytes.fromhex(one) for one in value["edge"]])
     leaf = None

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from pater.access.transparency.entries import entry_at
+from pater.access.transparency.entries import Entry, entry_at
 from pater.access.transparency.heads import Head, HeadError, SignedHead, head_of_size, last_head
 from pater.access.transparency.tiles import TilesError, find_leaf, roots
 from pater.store.database import Database
@@ -50,13 +50,20 @@ class Proof:
 
 
 async def prove(
-    db: Database, key: LogKey, at: datetime, seq: int, size: int | None = None
+    db: Database,
+    key: LogKey,
+    at: datetime,
+    seq: int,
+    size: int | None = None,
+    *,
+    entry: Entry | None = None,
 ) -> Proof:
     """The proof for the entry at this place, by the newest head or that of a size.
 
-    Raises NotThereError. The caller has to have been allowed to read the entry.
+    `entry` is what stands there when it is not in the journal any more. Raises NotThereError. The
+    caller has to have been allowed to read the entry.
     """
-    entry = await entry_at(db, at, seq)
+    entry = entry or await entry_at(db, at, seq)
     signed = await (last_head(db) if size is None else head_of_size(db, size))
     if signed is None:
         raise NotThereError("there is no head of that size" if size is not None else "no head yet")

@@ -28,6 +28,9 @@ select l.number, l.salt, l.seqs, l.times, t.hashes
 from audit_leaf l join audit_tile t on t.level = 0 and t.number = l.number
 where l.number between $1 and $2 order by l.number
 """
+_AWAY = """
+select statement, signature from journal_archive where state <> 'restored' order by month
+"""
 _UNCOVERED = "select count(*) from (select from journal where seq > $1 limit 1000000) few"
 _BATCH = 50
 
@@ -58,7 +61,15 @@ class Base:
     edge: list[bytes]
 
 
-Event = Base | list[Item] | SignedHead
+@dataclass(frozen=True, slots=True)
+class Away:
+    """A month whose entries are in an archive, or were there: what is signed of it."""
+
+    statement: str
+    signature: bytes
+
+
+Event = Base | Away | list[Item] | SignedHead
 
 
 async def stream(connection: Connection, since: datetime | None = None) -> AsyncIterator[Event]:
@@ -67,6 +78,8 @@ async def stream(connection: Connection, since: datetime | None = None) -> Async
     Needs a transaction that sees one state of the database. Items come before the head that
     covers them.
     """
+    for row in await connection.fetch(_AWAY):
+        yield Away(row["statement"], bytes(row["signature"]))
     before = size = through = 0
     if since is not None:
         first = await head_before(connection, since)

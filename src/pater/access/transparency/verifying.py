@@ -9,15 +9,16 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from typing import Final
 
 from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
-from pater.access.transparency.entries import Entry, moment
+from pater.access.transparency.archive_file import Archive, ArchiveError, SignedArchive
+from pater.access.transparency.entries import Entry, moment, month_of
 from pater.access.transparency.heads import FIRST, Head, HeadError, SignedHead
-from pater.access.transparency.reading import Base, Event, Item, Leaf
+from pater.access.transparency.reading import Away, Base, Event, Item, Leaf
 from pater.trust.merkle import Frontier, leaf_hash
 from pater.trust.tsa.verifying import StampError, verify
 
@@ -48,6 +49,7 @@ class Report:
     heads: int = 0
     leaves: int = 0
     stamps: int = 0
+    away: int = 0  # entries in archives
     last: Head | None = None
     stamped: datetime | None = None
 
@@ -77,6 +79,8 @@ async def check(
     async for event in events:
         if isinstance(event, Base):
             run.begin(event)
+        elif isinstance(event, Away):
+            run.away(event)
         elif isinstance(event, SignedHead):
             run.head(event)
         else:
@@ -96,11 +100,13 @@ class _Run:
         self.report = Report()
         self._previous: Head | None = None
         self._digest = FIRST
+        self._begin = 0  # how many leaves come before the part that is read
         self._begun = 0  # the number of the head before the part that is read
         self._kept = Frontier()  # over the leaves as they are kept
         self._rows = Frontier()  # over the rows, where there are any
         self._torn = 0  # heads whose root the kept leaves do not give
         self._stray: list[Item] = []
+        self._away: dict[date, tuple[Archive, Frontier]] = {}
         for one in known:
             try:
                 self._known[one.verified(keys).number] = one
@@ -111,6 +117,7 @@ class _Run:
         """A part of the log begins after this head."""
         try:
             head = base.head.verified(self._keys)
+            self._begin = head.size
             self._kept = Frontier(head.size, base.edge)
             self._rows = Frontier(head.size, base.edge)
             good = self._kept.root() == head.root
@@ -124,6 +131,29 @@ class _Run:
             self.report.add("tree", text)
         self._previous, self._digest, self._begun = head, base.head.digest.hex(), head.number
 
+    def away(self, away: Away) -> None:
+        """A month that is archived: its leaves need no rows, and have to be those that went."""
+        try:
+            archive = SignedArchive(away.statement, away.signature).verified(self._keys)
+        except ArchiveError as error:
+            self.report.add("archive", f"An archive cannot be believed: {error}.")
+            return
+        self._away[archive.month] = archive, Frontier()
+
+    def _is_away(self, leaf: Leaf) -> bool:
+        """Whether the entry of a leaf without a row has gone into an archive."""
+        if not self._away:
+            return False
+        try:
+            found = self._away.get(month_of(moment(leaf.time)))
+        except OverflowError:
+            return False
+        if found is None:
+            return False
+        found[1].append([leaf.hash])
+        self.report.away += 1
+        return True
+
     def items(self, items: Sequence[Item]) -> None:
         """Leaves and rows that the next head covers."""
         kept: list[bytes] = []
@@ -136,6 +166,8 @@ class _Run:
             kept.append(leaf.hash)
             hash = leaf.hash if entry is None else leaf_hash(entry.line(leaf.salt))
             rows.append(hash)
+            if entry is None and self._is_away(leaf):
+                continue
             if entry is None or hash != leaf.hash:
                 self._note(item)
         self._kept.append(kept)
@@ -232,6 +264,12 @@ class _Run:
         """Tells what was only noted so far."""
         report = self.report
         self._tell_strays()
+        for archive, tree in self._away.values():
+            if self._begin > archive.first:
+                continue  # some of its leaves are before what was read
+            if (tree.size, tree.root()) != (archive.entries, archive.root):
+                text = f"What is missing of {archive.month:%Y-%m} is not what went into its archive"
+                report.add("archive", f"{text}: {tree.size} entries, not {archive.entries}.")
         if self._torn > 1:
             text = f"{self._torn - 1} later heads cannot be compared because of the first."
             report.warnings.append(text)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
+from urllib.parse import quote
 
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
@@ -16,7 +17,8 @@ from pater.access.authorize import Asked, AuthorizeError, read_request
 from pater.access.caller import Caller
 from pater.access.launches import Launch
 from pater.domain import Services
-from pater.domains.apps import asking, words
+from pater.domains.apps import asking, picking, words
+from pater.domains.apps.picking import Picked
 from pater.web.context import PageContext
 from pater.web.forms import Signer
 from pater.web.i18n import N_
@@ -26,6 +28,7 @@ _TOO_LATE: Final = N_("The request is too old or belongs to another window.")
 _NOTHING: Final = N_("The app asks for nothing that your account can give it.")
 _NO_RECORD: Final = N_("Your account is not tied to a health record yet.")
 _NO_LAUNCH: Final = N_("The patient handed over to the app is not known any more.")
+_SINCE: Final = "pater_since"
 _NONE_TICKED: Final = N_("Tick at least one thing, or refuse the app.")
 
 
@@ -39,6 +42,12 @@ class Offer:
     purpose: str
     launched: bool
     problem: str = ""
+    name: str = ""  # of the patient whom a physician chose
+
+
+def _since(pairs: Sequence[tuple[str, str]]) -> int:
+    """When the app asked, in Unix seconds."""
+    return int(dict(pairs).get(_SINCE, "0"))
 
 
 def routes(context: PageContext, services: Services, issuer: str) -> Sequence[BaseRoute]:
@@ -55,8 +64,10 @@ def routes(context: PageContext, services: Services, issuer: str) -> Sequence[Ba
             return context.render(
                 request, "apps/refused.html", status=400, why=error.text, app=error.app
             )
-        pairs = authorize.parameters_of(asked, issuer)
-        sealed = asking.seal(signer, "", pairs, services.clock())
+        now = services.clock()
+        # what the app may not say itself: when it asked
+        pairs = [*authorize.parameters_of(asked, issuer), (_SINCE, str(int(now.timestamp())))]
+        sealed = asking.seal(signer, "", pairs, now)
         if len(sealed) > asking.LONGEST:
             back = authorize.answer(
                 asked.redirect_uri, issuer, state=asked.state,
@@ -77,16 +88,27 @@ def routes(context: PageContext, services: Services, issuer: str) -> Sequence[Ba
         ours = request.query_params.get("ask", "") == asking.mark(sealed)
         pairs = asking.unseal(signer, "", sealed, services.clock()) if ours else None
         asked = await known(pairs)
-        if asked is None:
+        if asked is None or pairs is None:
             return too_late(request)
-        return show(request, caller, asked, await offer_of(caller, asked))
+        if asked.max_age is not None and await proved(request) < _since(pairs) - asked.max_age:
+            target = f"{request.url.path}?{request.url.query}"
+            return RedirectResponse(f"/login/again?next={quote(target, safe='')}", 303)
+        return await show(request, caller, asked, pairs)
 
     async def decided(request: Request, caller: Caller, form: Mapping[str, str]) -> Response:
         pairs = asking.unseal(signer, caller.id, form.get("asked", ""), services.clock())
         asked = await known(pairs)
-        if asked is None:
+        if asked is None or pairs is None:
             return too_late(request)
-        offer = await offer_of(caller, asked)
+        if form.get("answer", "").startswith("pick") and picking.wanted(caller, asked):
+            session = context.session_of(request)
+            found = await picking.pick(services, caller, form, session.patient if session else "")
+            if not isinstance(found, Picked):
+                return await show(request, caller, asked, pairs, faults=found, filled=form)
+            kept = [pair for pair in pairs if not pair[0].startswith("pater_")]
+            since = (_SINCE, str(_since(pairs)))
+            return await show(request, caller, asked, [*kept, since, *found.pairs()])
+        offer = await offer_of(caller, asked, picking.picked(pairs))
         if form.get("answer") != "allow" or offer.problem:
             await note(caller, asked, offer, "app-refused")
             return leave(asked, error="access_denied")
@@ -96,13 +118,13 @@ def routes(context: PageContext, services: Services, issuer: str) -> Sequence[Ba
             if form.get(f"line-{number}"):
                 chosen += line.scopes
         if not set(chosen) - set(words.quiet(offer.scopes)):
-            return show(request, caller, asked, offer, wrong=_NONE_TICKED)
+            return await show(request, caller, asked, pairs, wrong=_NONE_TICKED)
         if asked.launch and app_scopes.LAUNCH in offer.scopes:
             used = await launches.use(
                 services.db, asked.launch, asked.app.id, caller.id, services.clock
             )
             if used is None and offer.launched:
-                return show(request, caller, asked, replace(offer, problem=_NO_LAUNCH))
+                return await show(request, caller, asked, pairs, problem=_NO_LAUNCH)
         session = context.session_of(request)
         living = (
             await sessions.read_session(services.db, session.token, services.clock)
@@ -125,7 +147,7 @@ def routes(context: PageContext, services: Services, issuer: str) -> Sequence[Ba
                 patient=offer.patient,
                 launched=offer.launched,
                 nonce=asked.nonce,
-                logged_in=living.created,
+                logged_in=max(living.created, living.proved or living.created),
                 redirect_uri=asked.redirect_uri,
                 challenge=asked.challenge,
             ),
@@ -143,8 +165,23 @@ def routes(context: PageContext, services: Services, issuer: str) -> Sequence[Ba
         except AuthorizeError:
             return None
 
-    async def offer_of(caller: Caller, asked: Asked) -> Offer:
+    async def proved(request: Request) -> float:
+        """When the person last showed who they are, in Unix seconds."""
+        session = context.session_of(request)
+        token = session.token if session else ""
+        living = await sessions.read_session(services.db, token, services.clock)
+        if living is None:
+            raise HTTPException(401)
+        return max(living.created, living.proved or living.created).timestamp()
+
+    async def offer_of(caller: Caller, asked: Asked, chosen: Picked | None = None) -> Offer:
         own = caller.role == "patient"
+        if chosen is not None and picking.wanted(caller, asked):
+            scopes = app_scopes.grantable(asked.scopes, asked.app.scopes, caller.role, patient=True)
+            problem = "" if words.lines(scopes, str) else _NOTHING
+            return Offer(
+                scopes, chosen.person, chosen.patient, chosen.purpose, False, problem, chosen.name
+            )
         launch: Launch | None = None
         problem = ""
         if asked.launch:
@@ -169,18 +206,39 @@ def routes(context: PageContext, services: Services, issuer: str) -> Sequence[Ba
             problem=problem,
         )
 
-    def show(
-        request: Request, caller: Caller, asked: Asked, offer: Offer, wrong: str = ""
+    async def show(
+        request: Request,
+        caller: Caller,
+        asked: Asked,
+        pairs: Sequence[tuple[str, str]],
+        *,
+        wrong: str = "",
+        problem: str = "",
+        faults: Mapping[str, str] | None = None,
+        filled: Mapping[str, str] | None = None,
     ) -> Response:
+        offer = await offer_of(caller, asked, picking.picked(pairs))
+        offer = replace(offer, problem=problem or offer.problem)
+        session = context.session_of(request)
+        opened = bool(session and session.patient and caller.purpose in picking.PURPOSES)
+        gettext = context.language(request).gettext
         request.state.form_targets = (authorize.target_of(asked.redirect_uri),)
-        pairs = authorize.parameters_of(asked, issuer)
         return context.render(
             request,
             "apps/consent.html",
-            status=422 if wrong else 200,
+            status=422 if wrong or faults else 200,
+            picking=picking.wanted(caller, asked),
+            picked=offer.name,
+            opened=opened,
+            faults={name: gettext(text) for name, text in (faults or {}).items()},
+            filled=filled or {},
+            kinds=[(kind, gettext(text)) for kind, text in picking.KINDS.items()],
+            purposes=[
+                (each, gettext(picking.PURPOSES[each]), "") for each in picking.purposes(caller)
+            ],
             app=asked.app,
             place=authorize.target_of(asked.redirect_uri),
-            lines=words.lines(offer.scopes, context.language(request).gettext),
+            lines=words.lines(offer.scopes, gettext),
             own=caller.role == "patient",
             launched=offer.launched,
             problem=context._(request, offer.problem),

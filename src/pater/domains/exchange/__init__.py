@@ -15,6 +15,8 @@ from pater.domains.exchange.expunging import expunged
 from pater.domains.exchange.intake import Intake
 from pater.domains.exchange.listeners import arrivals
 from pater.domains.exchange.pages import routes
+from pater.domains.exchange.seal_operation import seal_operation
+from pater.domains.exchange.sealing import Seals
 from pater.registers.patients import PatientRegister
 
 HERE = Path(__file__).resolve().parent
@@ -31,10 +33,18 @@ def build(services: Services) -> Parts:
     )
     intake = Intake(services, register, services.clock)
     services.gate.forget("Bundle", partial(expunged, services))
+    seals = Seals(services, services.seals) if services.seals else None
+    if seals:
+        services.gate.guard("Bundle", seals.check)
     return Parts(
         creates={"Bundle": intake.create},
         checks={"Bundle": partial(document_issues, strict=services.strict_identifiers)},
-        listeners=[Listener("exchange.arrivals", arrivals(services))],
+        listeners=[
+            Listener("exchange.arrivals", arrivals(services)),
+            *([Listener("exchange.seals", seals.arrived)] if seals else []),
+        ],
+        operations=[seal_operation(services, services.seals)] if services.seals else [],
+        tasks=[seals.renew] if seals else [],
         pages=lambda context: routes(context, services),
     )
 
@@ -50,6 +60,7 @@ domain = Domain(
     navigation=(
         NavEntry("patient", "/patient", {"cs": "Moje záznamy", "en": "My records"}),
         NavEntry("patient", "/patient/access", {"cs": "Kdo nahlížel", "en": "Who looked"}),
+        NavEntry("privacy", "/privacy/disputes", {"cs": "Zpochybněné přístupy", "en": "Disputes"}),
         NavEntry("professional", "/professional", {"cs": "Najít pacienta", "en": "Find a patient"}),
         NavEntry(
             "professional",

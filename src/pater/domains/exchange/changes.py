@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from uuid import UUID
 
 from pater.access.caller import Caller
 from pater.domains.exchange import tables
 from pater.domains.exchange.checking import Received
+from pater.domains.exchange.document import Resource
 from pater.domains.exchange.splitting import Part
 from pater.fhir.issues import Issue
+from pater.fhir.labelling import category_of, confidentiality_of
+from pater.fhir.labels import label
 from pater.fhir.references import rewrite
 from pater.records.changes import Change
 from pater.records.gate import Claim, claim_key
@@ -88,10 +92,25 @@ def master_changes(identities: dict[int, Identity], names: dict[str, str]) -> li
     return changes
 
 
-def part_changes(parts: list[Part], previous: tables.Version | None) -> list[Change]:
+def label_in(received: Received, organization: str, chain: UUID, resource: Resource) -> int:
+    """The label of what a document brings: its own category, and at least its confidentiality."""
+    return label(
+        category_of("Bundle", received.bundle),
+        max(confidentiality_of(received.bundle), confidentiality_of(resource)),
+        organization,
+        str(chain),
+    )
+
+
+def part_changes(
+    parts: list[Part],
+    previous: tables.Version | None,
+    labelled: Callable[[Resource], int],
+) -> list[Change]:
     """The entries: new ones, and those that an older version of the document had already.
 
-    The ids of a first version are made of its chain, which was made just now.
+    The ids of a first version are made of its chain, which was made just now. `labelled` gives
+    the label of a part.
     """
     before = frozenset(previous.entries) if previous else frozenset()
     return [
@@ -103,6 +122,7 @@ def part_changes(parts: list[Part], previous: tables.Version | None) -> list[Cha
             person=part.person,
             derived=True,
             fresh=previous is None,
+            label=labelled(part.resource),
         )
         for part in parts
     ]

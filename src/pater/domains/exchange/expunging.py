@@ -25,6 +25,7 @@ async def expunged(services: Services, ids: Sequence[str]) -> list[Statement]:
     left = {f"{v.chain}/{name}": (v.chain, name) for v in versions for name in v.entries}
     return [
         Statement(tables.FORGET_DOCUMENTS, (gone,)),
+        Statement(tables.FORGET_SEALS, (gone,)),
         Statement(
             tables.INHERIT_ENTRIES,
             ([chain for chain, _ in left.values()], [name for _, name in left.values()]),

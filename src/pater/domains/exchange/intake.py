@@ -9,10 +9,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 from typing import Final
 from uuid import uuid4
 
 from pater.access.caller import Caller
+from pater.access.relations import authored
 from pater.domain import Answer, Services
 from pater.domains.exchange import tables
 from pater.domains.exchange.changes import (
@@ -21,6 +23,7 @@ from pater.domains.exchange.changes import (
     document_claims,
     identity_issues,
     keys_of,
+    label_in,
     leftover_changes,
     master_changes,
     part_changes,
@@ -33,6 +36,7 @@ from pater.domains.exchange.document import (
     replacement_issues,
     subject_entry,
 )
+from pater.domains.exchange.own_signature import own_signature
 from pater.domains.exchange.splitting import (
     Person,
     digest_of,
@@ -233,6 +237,7 @@ class Intake:
             bundle=received.bundle,
             replaces=replaces,
         )
+        labelled = partial(label_in, received, caller.organization, chain)
         written_entries = [f"{p.type}/{p.id}" for p in parts]
         changes = [
             # the document itself is what the policy decides about; all else follows from it
@@ -244,6 +249,7 @@ class Intake:
                 raw=received.raw,
                 person=subject.person,
                 path="Bundle",
+                label=labelled(received.bundle),
             ),
             Change(
                 "create",
@@ -252,10 +258,19 @@ class Intake:
                 reference,
                 person=subject.person,
                 derived=True,
+                label=labelled(reference),
             ),
-            Change("create", "Provenance", None, origin, person=subject.person, derived=True),
+            Change(
+                "create",
+                "Provenance",
+                None,
+                origin,
+                person=subject.person,
+                derived=True,
+                label=labelled(origin),
+            ),
             *master_changes(identities, names),
-            *part_changes(parts, previous),
+            *part_changes(parts, previous, labelled),
             *leftover_changes(written_entries, previous),
         ]
         if replaces is not None:
@@ -277,11 +292,16 @@ class Intake:
             written_entries,
             now,
         )
+        own = await own_signature(seals, received.bundle) if (seals := self._services.seals) else ""
         claims: list[Claim] = []
-        statements = [Statement(tables.INSERT_DOCUMENT, row.row())]
+        statements = [
+            Statement(tables.INSERT_DOCUMENT, row.row()),
+            Statement(tables.INSERT_SEAL, (bundle_id, subject.person, row.digest, now, own)),
+        ]
         for identity in distinct(identities):
             claims += identity.claims
             statements += identity.statements
+            statements.append(authored(identity.person, caller.organization, now))
         claims += document_claims(keys, chain, version, previous, subject.person, bundle_id)
         await self._services.gate.commit(
             caller, changes, claims=claims, statements=statements, interaction="document"

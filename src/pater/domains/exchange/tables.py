@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
@@ -15,6 +16,10 @@ INSERT_DOCUMENT = (
     " digest, organization, type, stamped, person, entries, received)"
     " values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)"
 )
+INSERT_SEAL = (
+    "insert into exchange_seal (bundle, person, digest, received, own) values ($1, $2, $3, $4, $5)"
+)
+FORGET_SEALS = "delete from exchange_seal where bundle = any($1::text[])"
 FORGET_DOCUMENTS = "delete from exchange_document where bundle = any($1::text[])"
 # Chains and names of entries, in pairs: those that the newest version left does not have.
 INHERIT_ENTRIES = """
@@ -198,3 +203,173 @@ async def arrivals(db: Database, organization: str, since: date) -> list[Arrival
         since,
     )
     return [Arrival(r["day"], r["type"], r["documents"]) for r in rows]
+
+
+@dataclass(frozen=True, slots=True)
+class Sealed:
+    """What is kept of the seal of one document; `seal` is None until it is made.
+
+    `own` says what was found of a signature that the document carries itself ("" = it has none).
+    """
+
+    bundle: str
+    digest: bytes
+    own: str
+    seal: bytes | None
+    sealed: datetime | None
+
+
+async def seals_of(db: Database, bundles: Sequence[str]) -> dict[str, Sealed]:
+    """The seals of those of the Bundles that came as documents, by id."""
+    rows = await db.fetch(
+        "select bundle, digest, own, seal, sealed from exchange_seal where bundle = any($1)",
+        list(bundles),
+    )
+    return {row["bundle"]: _sealed(row) for row in rows}
+
+
+def _sealed(row: Any) -> Sealed:
+    # a seal is base64 within base64: packed it is less than half as long
+    try:
+        seal = zlib.decompress(row["seal"]) if row["seal"] is not None else None
+    except zlib.error:
+        seal = b""  # which is no seal, and will be found so
+    return Sealed(row["bundle"], row["digest"], row["own"], seal, row["sealed"])
+
+
+async def waiting_for_seals(db: Database, most: int) -> list[tuple[str, bytes]]:
+    """Documents (Bundle id, SHA-256) without a seal, the oldest first."""
+    rows = await db.fetch(
+        "select bundle, digest from exchange_seal where seal is null order by received limit $1",
+        most,
+    )
+    return [(row["bundle"], row["digest"]) for row in rows]
+
+
+async def keep_seals(
+    db: Database, seals: Sequence[tuple[str, bytes]], sealed: datetime, renew: datetime
+) -> None:
+    """Keeps first seals; who comes second changes nothing."""
+    await db.execute(
+        "update exchange_seal s set seal = n.seal, sealed = $3, renew = $4"
+        " from unnest($1::text[], $2::bytea[]) as n(bundle, seal)"
+        " where s.bundle = n.bundle and s.seal is null",
+        [bundle for bundle, _ in seals],
+        [zlib.compress(seal) for _, seal in seals],
+        sealed,
+        renew,
+    )
+
+
+async def take_ageing_seals(
+    db: Database, now: datetime, again: datetime, most: int
+) -> list[Sealed]:
+    """Seals whose time to be renewed has come; they come `again` then unless they are renewed."""
+    rows = await db.fetch(
+        "update exchange_seal set renew = $2 where bundle in ("
+        "select bundle from exchange_seal where seal is not null and renew < $1"
+        " order by renew limit $3 for update skip locked)"
+        " returning bundle, digest, own, seal, sealed",
+        now,
+        again,
+        most,
+    )
+    return [_sealed(row) for row in rows]
+
+
+async def renew_seal(
+    db: Database, bundle: str, taken: datetime, seal: bytes, renew: datetime
+) -> None:
+    """Puts a renewed seal in its place, when nobody took it again since it was `taken` so long."""
+    await db.execute(
+        "update exchange_seal set seal = $3, renew = $4 where bundle = $1 and renew = $2",
+        bundle,
+        taken,
+        zlib.compress(seal),
+        renew,
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Dispute:
+    """An access that a patient disputes; `justified` is None while it waits for its answer."""
+
+    id: UUID
+    entry: UUID
+    person: int
+    patient: str
+    account: str
+    at: datetime
+    who: str
+    organization: str
+    what: str
+    reason: str
+    text: str
+    created: datetime
+    answer: str = ""
+    justified: bool | None = None
+    answered: datetime | None = None
+    officer: str = ""
+
+
+_DISPUTE = (
+    "id, entry, person, patient, account, at, who, organization, what, reason, text, created,"
+    " answer, justified, answered, officer"
+)
+_DISPUTE_IT = f"""
+insert into access_dispute ({_DISPUTE})
+values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, '', null, null, '')
+on conflict (person, entry) do nothing
+"""  # noqa: S608 constants
+_DISPUTES_OF = f"""
+select {_DISPUTE} from access_dispute where person = $1 order by created desc limit $2
+"""  # noqa: S608
+_DISPUTES_OPEN = f"""
+select {_DISPUTE} from access_dispute where answered is null order by created limit $1
+"""  # noqa: S608
+_DISPUTE_ONE = f"select {_DISPUTE} from access_dispute where id = $1"  # noqa: S608
+_DISPUTE_OF_ENTRY = f"""
+select {_DISPUTE} from access_dispute where person = $1 and entry = $2
+"""  # noqa: S608
+_ANSWER = """
+update access_dispute set answer = $2, justified = $3, answered = $4, officer = $5
+where id = $1 and answered is null
+"""
+
+
+async def dispute(db: Database, one: Dispute) -> bool:
+    """Keeps a dispute; False when this entry is disputed already."""
+    done = await db.execute(
+        _DISPUTE_IT, one.id, one.entry, one.person, one.patient, one.account, one.at, one.who,
+        one.organization, one.what, one.reason, one.text, one.created,
+    )  # fmt: skip
+    return done.endswith(" 1")
+
+
+async def disputes_of(db: Database, person: int, count: int) -> list[Dispute]:
+    """A person's newest disputes."""
+    return [Dispute(*row.values()) for row in await db.fetch(_DISPUTES_OF, person, count)]
+
+
+async def dispute_of_entry(db: Database, person: int, entry: UUID) -> Dispute | None:
+    """The dispute of one entry."""
+    row = await db.fetchrow(_DISPUTE_OF_ENTRY, person, entry)
+    return None if row is None else Dispute(*row.values())
+
+
+async def open_disputes(db: Database, count: int) -> list[Dispute]:
+    """What waits for its answer, oldest first."""
+    return [Dispute(*row.values()) for row in await db.fetch(_DISPUTES_OPEN, count)]
+
+
+async def dispute_by_id(db: Database, id: UUID) -> Dispute | None:
+    """One dispute."""
+    row = await db.fetchrow(_DISPUTE_ONE, id)
+    return None if row is None else Dispute(*row.values())
+
+
+async def answer_dispute(
+    db: Database, id: UUID, answer: str, justified: bool, at: datetime, officer: str
+) -> bool:
+    """Answers a dispute; False when somebody else did."""
+    return (await db.execute(_ANSWER, id, answer, justified, at, officer)).endswith(" 1")

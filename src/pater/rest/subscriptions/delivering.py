@@ -20,7 +20,6 @@ from asyncpg import DivisionByZeroError
 
 from pater.access.caller import Caller
 from pater.records.changes import Change
-from pater.records.disclosing import open_to
 from pater.records.errors import NotFound
 from pater.rest.formats import xml_of
 from pater.rest.subscriptions import mail, tables
@@ -53,7 +52,7 @@ async def subscriber(ports: Ports, kept: Kept, asked: Asked) -> Caller:
     if caller is None:
         raise StoppedError(CLOSED)
     types = {watch.trigger.type for watch in asked.watches}
-    if all(open_to(caller, type_) for type_ in types):
+    if all(ports.gate.open_to(caller, type_) for type_ in types):
         raise StoppedError(ENDED)
     return caller
 

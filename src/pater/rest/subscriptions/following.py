@@ -18,7 +18,6 @@ import structlog
 
 from pater.access.caller import Caller
 from pater.fhir.json import parse
-from pater.records.disclosing import open_to
 from pater.rest.subscriptions import tables
 from pater.rest.subscriptions.keeping import asked_of
 from pater.rest.subscriptions.matching import Index, Version, Write
@@ -171,7 +170,8 @@ class Follower:
         ]
 
     def _ended(self, id: str, caller: Caller | None) -> bool:
-        return caller is None or all(open_to(caller, type_) for type_ in self.types[id])
+        gate = self.ports.gate
+        return caller is None or all(gate.open_to(caller, type_) for type_ in self.types[id])
 
     async def _write(
         self,

@@ -13,11 +13,10 @@ from typing import Any, Final
 import orjson
 
 from pater.access.caller import Caller
-from pater.access.policy import decide, is_bound
+from pater.access.policy import is_bound
 from pater.fhir.issues import Issue
 from pater.fhir.json import dumps, parse
 from pater.records.changes import Change
-from pater.records.disclosing import open_to
 from pater.records.errors import Forbidden, Unprocessable
 from pater.records.search_terms import pairs
 from pater.rest.subscriptions import tables
@@ -170,12 +169,11 @@ class Keeping:
         some = False
         for watch in asked.watches:
             type_ = watch.trigger.type
-            reason = open_to(caller, type_)
+            reason = self.ports.gate.open_to(caller, type_)
             if not reason:
                 some = True
-                if decide(caller, "search", type_, person=None).patient_bound and not is_bound(
-                    type_, pairs(watch.filters)
-                ):
+                decision = self.ports.gate.decide(caller, "search", type_)
+                if decision.patient_bound and not is_bound(type_, pairs(watch.filters)):
                     reason = "not-bound"
                     some = False
             closed = closed or reason

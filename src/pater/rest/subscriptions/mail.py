@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import smtplib
 import ssl
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from email.message import EmailMessage
 from typing import Final
 
@@ -39,6 +39,30 @@ def message(
         lines.append(line)
     found.set_content("\n".join(lines) + "\n")
     return found
+
+
+def letters(mail: Mail, within: float = 20) -> Callable[[str, str, str], Awaitable[None]] | None:
+    """What hands a letter (address, subject, text) to the gateway; None where there is none.
+
+    It raises OSError when the gateway does not take the letter.
+    """
+    if not mail.host:
+        return None
+
+    async def hand_over(to: str, subject: str, text: str) -> None:
+        letter = EmailMessage()
+        try:
+            letter["From"], letter["To"], letter["Subject"] = mail.sender, to, subject
+        except ValueError:
+            raise OSError("this is no address for mail") from None
+        letter["Auto-Submitted"] = "auto-generated"
+        letter.set_content(text)
+        try:
+            await send(mail, letter, within)
+        except DeliveryError as error:
+            raise OSError(str(error)) from None
+
+    return hand_over
 
 
 async def send(mail: Mail, letter: EmailMessage, within: float) -> None:

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from pater.access.caller import Caller
-from pater.access.policy import decide
 from pater.domain import Answer, Operation, OperationRequest
 from pater.fhir.json import dumps
 from pater.rest.errors import HttpError
@@ -144,7 +143,7 @@ class Operations:
                 raise HttpError(404, "not-found", "this subscription is not followed")
             return found
         await self.ports.gate.require(caller, "search", "Subscription")
-        everybody = decide(caller, "search", "Subscription", person=None).persons is None
+        everybody = self.ports.gate.decide(caller, "search", "Subscription").persons is None
         mine = Owner.of(caller)
         if not ids:
             return await tables.owned(self.ports.db, None if everybody else mine, _MOST_STATUS)

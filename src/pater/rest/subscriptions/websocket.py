@@ -21,7 +21,6 @@ import structlog
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from pater.access.caller import Caller, owner_number
-from pater.access.policy import decide
 from pater.access.tokens import TokenError
 from pater.fhir.definitions import TYPE_NUMBER
 from pater.rest.formats import xml_of
@@ -165,7 +164,7 @@ class Hub:
             return []
         found = []
         for kept in await tables.find(self.ports.db, ids):
-            owned = caller is not None and _may_hear(caller, kept)
+            owned = caller is not None and _may_hear(self.ports, caller, kept)
             if kept.channel == "websocket" and kept.id not in already and (owned or not plain):
                 found.append(_Binding(socket, kept.id, plain, kept.delivered, kept, lock))
         return found
@@ -247,12 +246,12 @@ def _encoded(body: bytes, asked: Asked) -> str:
     return (xml_of(body) if asked.mime == XML else body).decode()
 
 
-def _may_hear(caller: Caller, kept: Kept) -> bool:
+def _may_hear(ports: Ports, caller: Caller, kept: Kept) -> bool:
     """Whether the caller owns a subscription, with a token that is good for reading it."""
     if (kept.owner.kind, kept.owner.id) != (caller.kind, caller.id):
         return False
     person = owner_number(caller.kind, caller.id)
-    return decide(caller, "read", "Subscription", person=person).allowed
+    return ports.gate.decide(caller, "read", "Subscription", person=person).allowed
 
 
 def _gone(kept: Kept) -> Kept:

@@ -26,6 +26,8 @@ from pater.store.search.sql import Args
 from pater.store.search.tree import filter_sql
 from pater.store.search.where import ROW, Scope, Where, build_where
 from pater.store.text_index import make_current
+from pater.store.veils import hidden
+from pater.store.wall import wall
 
 __all__ = ["Page", "Scope", "persons", "search"]
 
@@ -77,11 +79,12 @@ async def search(
         raise outlived()
     if request.words:
         await make_current(db)
-    if request.contained == "false":
-        found = await _ordinary(db, request, scope, count, after, now)
-    else:
-        first = partial(_ordinary, db, request, scope, now=now)
-        found = await with_contained(Reader(db), request, scope, count, after, first)
+    with wall(scope.seen):
+        if request.contained == "false":
+            found = await _ordinary(db, request, scope, count, after, now)
+        else:
+            first = partial(_ordinary, db, request, scope, now=now)
+            found = await with_contained(Reader(db), request, scope, count, after, first)
     matches, more, total, end = found
     if end is not None:
         end = replace(end, began=now if after is None else after.began)
@@ -155,11 +158,11 @@ async def persons(
     By the index alone: a hit may be more than there is (see `recheck`), never less. Raises
     SearchError as `search`.
     """
-    async with nullcontext(Reader(db)) as reader:
+    scope = scope or Scope()
+    with wall(scope.seen):
+        reader = Reader(db)
         args = Args()
-        where = await build_where(
-            reader, scope or Scope(), request.type, request.conditions, args, "r"
-        )
+        where = await build_where(reader, scope, request.type, request.conditions, args, "r")
         if where.empty:
             return frozenset()
         sql = (
@@ -212,6 +215,7 @@ class _Run:
         plain = all(each.kind in _PLAIN for each in request.conditions)
         self._kept = self._bound and plain and request.filter is None
         self._total: int | None = None
+        self._veils = scope.veils
         # The order that nobody asked for is that of row numbers, which no update changes.
         self._moves = bool(request.sort)
         self._now = now
@@ -314,6 +318,8 @@ class _Run:
 
     def _still(self, now: Stored, was: Stored) -> bool:
         """Whether a resource meets the search now and did so for the first page."""
+        if hidden(self._veils, was.person, was.type, was.label):
+            return False
         return self._recheck.holds(now) and met(was, self._request.conditions)
 
     async def _page_by_body(

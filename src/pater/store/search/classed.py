@@ -102,7 +102,9 @@ def _place(row: Record, order: Order, phase: int, mark: str) -> Position:
 
 
 def _plan(request: SearchRequest, scope: Scope) -> _Plan | None:
-    if scope.persons is not None or scope.narrow is not None or request.filter is not None:
+    if scope.persons is not None or scope.narrow is not None or scope.veils:
+        return None
+    if request.filter is not None:
         return None
     if request.includes or request.total not in ("none", "accurate") or len(request.sort) > 1:
         return None

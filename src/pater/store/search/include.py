@@ -22,6 +22,7 @@ from pater.store.search.rows import Reader, indexed
 from pater.store.search.sql import Args
 from pater.store.search.where import ROW, Scope, Where, owner_params
 from pater.store.tokens import reference_hash
+from pater.store.veils import shown_sql
 
 INCLUDE_LIMIT = 2000
 """Resources that the includes of one page may bring."""
@@ -125,13 +126,29 @@ def whose(scope: Scope, types: Iterable[str], args: Args) -> str:
     """What rows of any of these types have to meet to take part; begins with `and`."""
     text = ""
     if scope.persons is not None:
-        text = f" and r.person = any({args.add(sorted(scope.persons), 'bigint[]')})"
+        text = f" and {_persons(scope, args)}"
     if scope.persons is not None and scope.ownerless is not None:
         shared = args.add(sorted(TYPE_NUMBER[type_] for type_ in scope.ownerless), "smallint[]")
         text += f" and (r.person <> 0 or r.type = any({shared}))"
     for each in narrowed_among(scope.narrow, types, args, "r"):
         text += f" and {each}"
-    return text
+    return text + shown_sql(scope.veils, args, "r", persons=None if scope.apart else scope.persons)
+
+
+def _persons(scope: Scope, args: Args) -> str:
+    """Of whom rows are: of the scope's persons, of types apart of theirs."""
+    text = f"r.person = any({args.add(sorted(scope.persons or ()), 'bigint[]')})"
+    if not scope.apart:
+        return text
+    apart: dict[frozenset[int], list[int]] = {}
+    for type_, persons in scope.apart:
+        apart.setdefault(persons, []).append(TYPE_NUMBER[type_])
+    every = args.add(sorted(TYPE_NUMBER[type_] for type_, _ in scope.apart), "smallint[]")
+    parts = [f"{text} and r.type <> all({every})"]
+    for persons, types in apart.items():
+        whose = args.add(sorted(persons), "bigint[]")
+        parts.append(f"r.person = any({whose}) and r.type = any({args.add(types, 'smallint[]')})")
+    return f"({' or '.join(parts)})"
 
 
 async def _referring_at_all(reader: Reader, scope: Scope, page: Sequence[Stored]) -> list[Stored]:
@@ -192,7 +209,7 @@ async def _referring(
     ]
     if not hashes:
         return []
-    where = Where(persons=scope.persons_of(source))
+    where = Where(persons=scope.persons_of(source), veils=scope.veils)
     if owner_params(source).issuperset(params) and all(each.type == "Patient" for each in targets):
         where.bind(frozenset(each.person for each in targets))
     if where.empty:

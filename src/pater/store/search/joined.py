@@ -17,6 +17,7 @@ from pater.store.read import Stored
 from pater.store.search.rows import indexed
 from pater.store.search.sql import Args
 from pater.store.search.where import Scope, owner_params
+from pater.store.veils import Veils, shown_sql
 
 _PATIENT = "Patient"
 
@@ -28,6 +29,7 @@ class Joined:
     params: tuple[tuple[str, str], ...]  # type that refers, parameter by which it does
     types: tuple[str, ...]  # what comes along
     reverse: bool
+    veils: Veils = ()
 
     def sql(self, args: Args, columns: str, limit: int) -> str:
         """The rows that come along with the rows `hits`; `columns` of rows called x."""
@@ -35,6 +37,7 @@ class Joined:
         return (
             f"select {columns} from resource x where x.type = any({types}) and not x.deleted"  # noqa: S608
             " and x.person = any(array(select h.person from hits h where h.person <> 0))"
+            f"{shown_sql(self.veils, args, 'x')}"
             # `+ 0` keeps the planner from walking the index of row numbers to meet these few.
             f" order by x.rid + 0 limit {args.add(limit, 'int')}"
         )
@@ -87,14 +90,14 @@ def _ids_by_person(patients: Iterable[Stored]) -> defaultdict[int, set[str]]:
 def joined(request: SearchRequest, scope: Scope) -> Joined | None:
     """How the includes of a search can come along with its matches; None when they cannot."""
     includes = request.includes
-    if not includes or scope.narrow is not None or request.total != "none":
+    if not includes or scope.apart or scope.narrow is not None or request.total != "none":
         return None
     if request.type == _PATIENT:
         if all(i.reverse and _owning(i) and i.target in (None, _PATIENT) for i in includes):
             taken = [i for i in includes if i.source_type not in scope.exclude_types]
             types = tuple(dict.fromkeys(i.source_type for i in taken))
             params = tuple((i.source_type, i.param) for i in taken)
-            return Joined(params, types, reverse=True) if types else None
+            return Joined(params, types, True, scope.veils) if types else None
         return None
     if _PATIENT in scope.exclude_types:
         return None

@@ -7,8 +7,6 @@ whole, as long as it is little.
 
 from __future__ import annotations
 
-from contextlib import nullcontext
-
 from pater.fhir.search.query import SearchRequest
 from pater.store.database import Database
 from pater.store.read import Stored
@@ -16,6 +14,7 @@ from pater.store.search.recheck import Recheck
 from pater.store.search.rows import Reader
 from pater.store.search.sql import Args
 from pater.store.search.where import ROW, Scope, build_where
+from pater.store.wall import wall
 
 
 async def newest_of_each(
@@ -29,7 +28,8 @@ async def newest_of_each(
     recheck = Recheck(request.conditions, request.type, scope.narrow)
     if recheck.approximate or recheck.parts:
         return None
-    async with nullcontext(Reader(db)) as reader:
+    with wall(scope.seen):
+        reader = Reader(db)
         args = Args()
         where = await build_where(reader, scope, request.type, request.conditions, args, "r")
         if where.empty:

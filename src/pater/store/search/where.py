@@ -1,8 +1,8 @@
 """All conditions of a search as SQL: who may be seen, chains, `_has`, and what binds to persons.
 
 Every row that takes part in a search (matches, the far ends of chains and of `_has`, included
-resources) is written through `Where.text`, which holds the scope's persons: a withheld person is
-invisible everywhere, totals included.
+resources) is written through `Where.text`, which holds the scope's persons and what they hold
+back: a withheld person or record is invisible everywhere, totals included.
 """
 
 from __future__ import annotations
@@ -36,6 +36,7 @@ from pater.store.search.sql import (
     words_first,
 )
 from pater.store.tokens import present_hash, reference_hash
+from pater.store.veils import Veils, shown_clauses
 
 ROW = ", ".join(f"r.{column}" for column in COLUMNS.split(", "))
 """The columns that `read.to_stored` needs, of the resource row called `r`."""
@@ -54,7 +55,8 @@ class Scope:
     person 0 stands for what belongs to nobody (organisations, code systems …): of these types
     only when `ownerless` names them. Resources of `exclude_types` take no part at all. With
     `together`, included resources are of persons among the matches, or of nobody. Of the types
-    that `narrow` names only what meets it takes part.
+    that `narrow` names only what meets it takes part. What `veils` hold back of a person's record
+    takes no part in anything. `apart` names types of which other persons than `persons` take part.
     """
 
     persons: frozenset[int] | None = None
@@ -62,19 +64,33 @@ class Scope:
     ownerless: frozenset[str] | None = None
     together: bool = False
     narrow: Narrowing | None = None
+    veils: Veils = ()
+    apart: tuple[tuple[str, frozenset[int]], ...] = ()
 
     def persons_of(self, type_: str) -> frozenset[int] | None:
         """The persons whose resources of a type take part; None = everybody's."""
-        if self.persons is None or self.ownerless is None or type_ in self.ownerless:
+        persons = dict(self.apart).get(type_, self.persons) if self.apart else self.persons
+        if persons is None or self.ownerless is None or type_ in self.ownerless:
+            return persons
+        return persons - {0}
+
+    @property
+    def seen(self) -> frozenset[int] | None:
+        """All persons of whom anything may take part; None = anybody."""
+        if self.persons is None or not self.apart:
             return self.persons
-        return self.persons - {0}
+        return self.persons.union(*(whose for _, whose in self.apart))
 
     def beside(self, persons: Iterable[int]) -> Scope:
         """The scope of what is included beside matches of these persons."""
         if not self.together:
             return self
         near = frozenset(persons) | {0}
-        return replace(self, persons=near if self.persons is None else near & self.persons)
+        return replace(
+            self,
+            persons=near if self.persons is None else near & self.persons,
+            apart=tuple((type_, near & whose) for type_, whose in self.apart),
+        )
 
 
 @dataclass(slots=True)
@@ -87,6 +103,7 @@ class Where:
     clauses: list[str] = field(default_factory=list)
     persons: frozenset[int] | None = None
     exact: bool = False
+    veils: Veils = ()
 
     def bind(self, persons: frozenset[int]) -> None:
         """Let only these persons match."""
@@ -100,15 +117,17 @@ class Where:
     def text(self, type_: str, args: Args, row: str) -> str:
         """The whole WHERE text for rows of one type, deleted ones left out."""
         number = args.add(TYPE_NUMBER[type_], "smallint")
-        if self.exact and self.persons is None:
-            # Deleted rows have no tokens. Written so, the type offers no index walk by which a
-            # plan made without the values could look for the needle in the whole haystack.
+        if self.exact and (self.persons is None or 0 in self.persons):
+            # Nobody's rows (directories) may be as many as everybody's. The deleted have no tokens.
+            # Written so, the type offers no index walk by which a plan made without the values
+            # could look for the needle in the whole haystack.
             parts = [f"{row}.type + 0 = {number}"]
         else:
             parts = [f"{row}.type = {number}", f"not {row}.deleted"]
         if self.persons is not None:
             parts.append(f"{row}.person = any({args.add(sorted(self.persons), 'bigint[]')})")
-        return " and ".join(parts + self.clauses)
+        veiled = shown_clauses(self.veils, args, row, type_=type_, persons=self.persons)
+        return " and ".join(parts + self.clauses + veiled)
 
 
 @lru_cache(maxsize=256)
@@ -132,7 +151,7 @@ async def build_where(
 
     Raises SearchError for what the index cannot answer within its bounds.
     """
-    where = Where(persons=scope.persons_of(type_))
+    where = Where(persons=scope.persons_of(type_), veils=scope.veils)
     if type_ in scope.exclude_types:
         where.clauses.append(FALSE)
     where.clauses += narrowed(scope.narrow, type_, args, row)

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from starlette.routing import BaseRoute
 
 from pater.domain import Services
-from pater.domains.exchange.pages import patient, professional
+from pater.domains.exchange.pages import access, patient, professional
 from pater.web.context import PageContext
 
 
@@ -16,4 +16,5 @@ def routes(context: PageContext, services: Services) -> Sequence[BaseRoute]:
     return [
         *professional.routes(context, services),
         *patient.routes(context, services),
+        *access.routes(context, services),
     ]

@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from datetime import datetime
 from urllib.parse import quote
 
 from starlette.exceptions import HTTPException
@@ -14,6 +15,7 @@ from starlette.responses import Response
 
 from pater.access.caller import Caller
 from pater.domain import Services
+from pater.domains.exchange import tables
 from pater.domains.exchange.document import Resource
 from pater.domains.exchange.pages.listing import DocumentItem, document_items
 from pater.domains.exchange.pdf import document_pdf
@@ -21,6 +23,7 @@ from pater.domains.exchange.view import attachment_bytes, document_view
 from pater.fhir.json import parse
 from pater.fhir.search.query import SearchError, parse_search
 from pater.records.errors import Forbidden, Gone, NotFound
+from pater.records.gate import Damaged
 from pater.rest.requests import is_id
 from pater.terminology.names import Language
 from pater.web.context import PageContext
@@ -31,11 +34,15 @@ _SHOWN = frozenset({"application/pdf", "image/png", "image/jpeg", "text/plain"})
 
 @dataclass(frozen=True, slots=True)
 class Opened:
-    """A document that was read: its id, its bytes as received, and parsed."""
+    """A document that was read: its id, its bytes as received, and parsed.
+
+    `sealed` is when it was sealed; it was compared with its seal before it was given here.
+    """
 
     id: str
     raw: bytes
     bundle: Resource
+    sealed: datetime | None = None
 
 
 @asynccontextmanager
@@ -49,6 +56,8 @@ async def answers() -> AsyncIterator[None]:
         raise HTTPException(400) from error
     except Forbidden as error:
         raise HTTPException(403) from error
+    except Damaged as error:  # the alarm is in the log
+        raise HTTPException(500) from error
 
 
 async def documents_of(
@@ -81,7 +90,9 @@ async def open_document(services: Services, caller: Caller, document: str) -> Op
     bundle = parse(stored.body)
     if bundle.get("type") != "document":
         raise HTTPException(404)
-    return Opened(document, stored.body, bundle)
+    kept = (await tables.seals_of(services.db, [document])).get(document)
+    sealed = kept.sealed if kept and services.seals and stored.version == 1 else None
+    return Opened(document, stored.body, bundle, sealed)
 
 
 async def pdf_of(opened: Opened, lang: Language, services: Services) -> Response:

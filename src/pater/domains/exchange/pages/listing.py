@@ -9,6 +9,7 @@ from itertools import groupby
 from typing import Any
 
 from pater.access.audit import APP_MARK
+from pater.access.audit_told import TOLD
 from pater.records.gate import JournalRow
 from pater.terminology.names import Language, display
 
@@ -56,6 +57,7 @@ class Look:
     own: bool  # the patient's own look
     entry: str  # id of its AuditEvent
     times: int = 1  # how many looks of the patient's own this line stands for
+    told: bool = False  # the provider told of it: it was in a system of theirs
 
 
 def document_items(
@@ -155,7 +157,7 @@ def person_name(name: Resource) -> str:
     return (f"{spoken}, {suffix}" if suffix else spoken) or str(name.get("text", ""))
 
 
-_WHAT: Mapping[str, str] = {
+WHAT: Mapping[str, str] = {
     "read": "read",
     "vread": "read",
     "history": "read",
@@ -194,7 +196,7 @@ def _look(row: JournalRow, own: str) -> Look:
         who=row.agent_name or row.agent,
         role=row.role,
         organization=row.organization_name,
-        what=_WHAT.get(row.interaction, "other"),
+        what=WHAT.get(row.interaction, "other"),
         about=row.entity_type,
         purpose=row.purpose,
         refused=row.outcome != "0",
@@ -202,4 +204,5 @@ def _look(row: JournalRow, own: str) -> Look:
         # what an app did for the patient is shown apart
         own=row.agent == own and row.outcome == "0" and APP_MARK not in row.agent_name,
         entry=str(row.id),
+        told=row.reason == TOLD,
     )

@@ -16,6 +16,7 @@ from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
 from pater.access.caller import Caller
+from pater.access.policy import ROLE_PURPOSES
 from pater.domain import Services
 from pater.domains.exchange import tables
 from pater.domains.exchange.pages.common import (
@@ -46,6 +47,8 @@ SYSTEMS: Mapping[str, str] = {
     "rcis": BIRTH_NUMBER,
     "cpoj": INSURED_NUMBER,
 }
+ROLES = ("clinician", "rescue")
+EMERGENCY = "ETREAT"
 HITS = 20
 _FIELDS = ("by", "kind", "value", "family", "given", "born", "purpose")
 
@@ -105,7 +108,7 @@ def question(form: Mapping[str, str], today: date) -> Question:
 def routes(context: PageContext, services: Services) -> Sequence[BaseRoute]:
     """The pages under /professional."""
 
-    @context.require("clinician")
+    @context.require(*ROLES)
     async def find(request: Request) -> Response:
         if request.method != "POST":
             blank = dict.fromkeys(_FIELDS, "") | {"by": "identifier", "kind": "rid"}
@@ -131,19 +134,24 @@ def routes(context: PageContext, services: Services) -> Sequence[BaseRoute]:
             asked=asked.values,
             errors={name: context._(request, text) for name, text in asked.errors.items()},
             hits=hits,
-            purposes=PURPOSES,
+            purposes={
+                purpose: text
+                for purpose, text in PURPOSES.items()
+                if purpose in ROLE_PURPOSES[context.caller_of(request).role]
+            },
         )
 
-    @context.require("clinician")
+    @context.require(*ROLES)
     async def open_patient(request: Request) -> Response:
         form = await context.form(request)
         patient, purpose = form.get("patient", ""), form.get("purpose", "")
-        if purpose not in PURPOSES or not is_id(patient):
+        # in an emergency the way leads over the page that asks why
+        if purpose not in PURPOSES or purpose == EMERGENCY or not is_id(patient):
             raise HTTPException(400)
         await context.open_patient(request, purpose=purpose, patient=patient)
         return context.redirect("/professional/patient")
 
-    @context.require("clinician")
+    @context.require(*ROLES)
     async def patient(request: Request) -> Response:
         session = context.session_of(request)
         if session is None or not session.patient or not session.caller.purpose:
@@ -158,9 +166,10 @@ def routes(context: PageContext, services: Services) -> Sequence[BaseRoute]:
             patient=patient_item(parse(stored.body), RID),
             items=items,
             purpose=PURPOSES.get(caller.purpose, ""),
+            emergency=caller.purpose == EMERGENCY,
         )
 
-    @context.require("clinician")
+    @context.require(*ROLES)
     async def document(request: Request) -> Response:
         opened = await open_document(services, reading(request), request.path_params["document"])
         return context.render(
@@ -168,6 +177,7 @@ def routes(context: PageContext, services: Services) -> Sequence[BaseRoute]:
             "exchange/professional_document.html",
             view=document_view(opened.bundle, language_of(context, request)),
             base=f"/professional/documents/{opened.id}",
+            sealed=opened.sealed,
         )
 
     def reading(request: Request) -> Caller:
@@ -177,17 +187,17 @@ def routes(context: PageContext, services: Services) -> Sequence[BaseRoute]:
             raise HTTPException(403)
         return caller
 
-    @context.require("clinician")
+    @context.require(*ROLES)
     async def as_json(request: Request) -> Response:
         opened = await open_document(services, reading(request), request.path_params["document"])
         return attachment(opened.raw, "application/fhir+json", f"{opened.id}.json")
 
-    @context.require("clinician")
+    @context.require(*ROLES)
     async def as_pdf(request: Request) -> Response:
         opened = await open_document(services, reading(request), request.path_params["document"])
         return await pdf_of(opened, language_of(context, request), services)
 
-    @context.require("clinician")
+    @context.require(*ROLES)
     async def original(request: Request) -> Response:
         opened = await open_document(services, reading(request), request.path_params["document"])
         return file_of(opened, number_of(request, "index"), language_of(context, request))
