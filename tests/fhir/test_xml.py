@@ -378,3 +378,12 @@ def resources(draw: st.DrawFn, depth: int = 3) -> dict[str, Any]:
 @given(resources())
 def test_generated_resources_survive_both_ways(tree: dict[str, Any]) -> None:
     assert same(xml.parse(xml.dumps(tree)), tree)
+
+
+@pytest.mark.parametrize("name", [True, 1, "Novák", {"family": "Novák"}, []])
+def test_a_single_value_where_a_list_belongs_has_no_xml(name: object) -> None:
+    with pytest.raises(xml.XmlError) as caught:
+        xml.dumps({"resourceType": "Patient", "name": name})
+    assert "Expected an array" in caught.value.issues[0].text
+    with pytest.raises(xml.XmlError):
+        xml.dumps({"resourceType": "Patient", "name": [{"_given": name}]})

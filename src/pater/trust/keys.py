@@ -109,7 +109,7 @@ class Keys:
         except (InvalidTag, ValueError) as error:
             raise KeysError(
                 "a stored secret does not open with this installation's key",
-                f"Restore the {SECRET_FILE} that belongs to this database.",
+                f"Restore the {SECRET_FILE} that belongs to this database from the backup.",
             ) from error
 
     def derived(self, purpose: str) -> bytes:

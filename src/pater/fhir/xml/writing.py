@@ -121,10 +121,11 @@ def _slot(out: list[str], slot: Slot, value: Any, extra: Any, depth: int) -> Non
         if not slot.many:
             _one(out, slot, value, extra, depth)
             return
-        values = value if value is not None else [None] * (len(extra) if extra else 0)
-        extras = extra if extra is not None else [None] * len(values)
-        if type(values) is not list or type(extras) is not list or not values:
+        given = value if value is not None else extra
+        if type(given) is not list or not given or type(extra) not in (list, type(None)):
             raise _Bad("Expected an array with at least one item.")
+        values = value if value is not None else [None] * len(given)
+        extras = extra if extra is not None else [None] * len(given)
         if len(values) != len(extras):
             raise _Bad("An array and the one with its extensions have the same length.")
         for position, each in enumerate(values):
