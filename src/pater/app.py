@@ -47,6 +47,7 @@ from pater.access.transparency.log import LogKeys, TransparencyLog
 from pater.access.transparency.watching import state_of
 from pater.domain import Domain, Listener, Parts, Services
 from pater.domains.apps import domain as apps
+from pater.domains.certificates import domain as certificates
 from pater.domains.consents import domain as consents
 from pater.domains.exchange import domain as exchange
 from pater.domains.simulators import domain as simulators
@@ -60,6 +61,7 @@ from pater.rest import (
     access_explain,
     audit_events,
     audit_log,
+    authorisations,
     bulk,
     sealing,
     search_index,
@@ -94,7 +96,7 @@ from pater.web.portals import PORTALS, furnished
 from pater.web.problems import problem
 
 DemoAccounts = Callable[[], Awaitable[Sequence[DemoAccount]]]
-DOMAINS: tuple[Domain, ...] = (exchange, consents, apps, simulators)
+DOMAINS: tuple[Domain, ...] = (exchange, consents, apps, certificates, simulators)
 
 
 def now() -> datetime:
@@ -194,7 +196,7 @@ async def open_house(
         body = body_of(settings.policy)
         policy = read_policy(body)
         await policy_versions.keep(db, policy, body, now())
-        attended = Attended(DatabaseStanding(db, now, policy.territories))
+        attended = Attended(DatabaseStanding(db, now, policy.territories, policy.parents))
         gate = Gate(
             db, committer, now, keys.cursor_key, new_id, base_url=fhir_url, policy=policy,
             standing=attended,
@@ -237,6 +239,8 @@ async def open_house(
             seals=seal_service(settings, db),
             secret=keys.derived("pages of domains"),
             attended=attended,
+            parents=policy.parents,
+            certification=certification(settings, db),
             letters=letters(mail),
             demo=settings.demo,
         )
@@ -250,6 +254,7 @@ async def open_house(
             mail=mail,
         )
         parts["access"] = access_explain.parts(services, policy)
+        parts["authorisations"] = authorisations.parts(services, policy)
         parts["ca"] = Parts(routes=ca.routes(certification(settings, db), now))
         stamps = ca.Stamps(certification(settings, db), log_keys.authority, now)
         parts["transparency"] = audit_log.parts(services, log, stamps)

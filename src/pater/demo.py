@@ -112,6 +112,17 @@ PLAYERS: Final[tuple[Player, ...]] = (
             "en": "Reviews what was opened in an emergency",
         },
     ),
+    Player(
+        "admin-a",
+        "Ing. Tomáš Říha",
+        "administrator",
+        "a",
+        "",
+        {
+            "cs": "Spravuje certifikáty první nemocnice",
+            "en": "Looks after the certificates of the first hospital",
+        },
+    ),
 )
 
 

@@ -15,6 +15,7 @@ from starlette.routing import BaseRoute
 
 from pater.access.attended import Attended
 from pater.access.caller import Caller
+from pater.access.deciding import Ages
 from pater.access.revocations import Revocations
 from pater.access.transparency.log import TransparencyLog
 from pater.fhir.issues import Issue
@@ -24,6 +25,7 @@ from pater.store.feed import FeedEvent
 from pater.store.files import Files
 from pater.store.jobs import Handler, Job, enqueue_statement
 from pater.store.journal import JournalEntry
+from pater.trust.ca import Authority
 from pater.trust.seal.service import Service as SealService
 
 __all__ = [
@@ -151,6 +153,8 @@ class Services:
     secret: bytes = b""  # for what a domain's pages seal
     demo: bool = False
     attended: Attended | None = None  # tells of questions about one person before they are decided
+    parents: Ages = field(default_factory=Ages)  # how long parents act for their children
+    certification: Authority | None = None  # None where nobody certifies
     letters: Letters | None = None  # mail to people; None where there is no gateway
 
 

@@ -185,7 +185,7 @@ def obviously(caller: Caller, action: str, type_: str, person: int | None) -> tu
     """(allowed, whose data, whether bound)."""
     no = (False, frozenset(), False)
     letters = {"read": "r", "history": "r", "search": "s", "create": "c", "update": "u",
-               "delete": "d", "validate": "cruds"}[action]  # fmt: skip
+               "delete": "d", "validate": "cruds", "ask": "s"}[action]  # fmt: skip
     contexts = ["system"] if caller.kind == "system" else ["user", "patient"]
     in_scope = any(
         f"{context}/{name}" == scope.split(".")[0] and set(letters) & set(scope.split(".")[1])
@@ -198,6 +198,8 @@ def obviously(caller: Caller, action: str, type_: str, person: int | None) -> tu
     public = type_ in PUBLIC_TYPES
     journal = type_ == "AuditEvent"
     if not in_scope or caller.role not in ("provider-system", "clinician", "patient", "loader"):
+        return no
+    if action == "ask":  # no question is about one of these types
         return no
     if journal and (writes or action == "validate"):
         tells = caller.role == "provider-system" and action == "create" and caller.strength > 1

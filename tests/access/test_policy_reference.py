@@ -34,7 +34,7 @@ from pater.fhir.labels import (
 
 ICO, OTHER_ICO = "12345679", "00000019"
 NOW = datetime(2026, 5, 15, 12, tzinfo=UTC)
-LETTERS = {"read": "r", "history": "r", "search": "s", "create": "c", "update": "u",
+LETTERS = {"ask": "s", "read": "r", "history": "r", "search": "s", "create": "c", "update": "u",
            "delete": "d", "validate": "cruds"}  # fmt: skip
 READING = ["read", "search", "history"]
 

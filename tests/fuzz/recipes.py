@@ -249,6 +249,13 @@ RECIPES: Final[tuple[Recipe, ...]] = (
           "confirm:valueString": "Observation/fuzz"})),
     _get("/Patient/fuzz/$access-explain", client="hospital-b", purpose="TREAT", action="search",
          type="Observation", language="cs"),
+    _post("/$may", named({"service:valueCode": "read", "document:valueCode": "11502-2",
+          "grantorRole:valueCode": "Pacient", "grantor:valueString": "9900000049",
+          "granteeRole:valueCode": "PZS", "grantee:valueString": "12345679"})),
+    _post("/Patient/$isolation-ordered", named({
+        "identifier:valueIdentifier": {"system": "https://ncez.mzcr.cz/fhir/sid/rid",
+                                       "value": "9900000049"},
+        "family:valueString": "Nováková", "given:valueString": "Eva"})),
     _post("/Patient/fuzz/$emergency-access", named({
         "reason:valueString": "unconscious, allergies needed", "hours:valueInteger": 4})),
     _get("/CodeSystem/$lookup", system="http://e.example/cs", code="a", property="p",

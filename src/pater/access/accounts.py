@@ -13,6 +13,7 @@ from argon2 import PasswordHasher
 from argon2.low_level import Type
 
 from pater.access.policy import ROLES
+from pater.access.representation import ACTING
 from pater.store.database import Database, Record
 from pater.trust.keys import Keys
 
@@ -85,7 +86,7 @@ async def save(
     secret = normal_password(password)
     if not 0 < len(login) <= LONGEST_LOGIN or not login.isprintable():
         raise AccountError("a login name is one line of 1 to 200 characters")
-    if account.role not in ROLES:
+    if account.role not in ROLES or account.role == ACTING:
         raise AccountError(f"there is no role {account.role!r}")
     if len(password) < SHORTEST_PASSWORD or len(secret) > LONGEST_PASSWORD:
         raise AccountError(f"a password has at least {SHORTEST_PASSWORD} characters")

@@ -13,6 +13,8 @@ from pater.store.journal import JournalEntry, JournalRow
 
 # Stands in the name of the one who acted between the person and the app that acted for them.
 APP_MARK = " · "
+# Between somebody who acts for another person and the name of that person.
+FOR_MARK = " → "
 
 OK = "0"
 MINOR_FAILURE = "4"
@@ -99,7 +101,7 @@ def entry(
         reason=reason,
         agent_kind=caller.kind,
         agent=caller.id,
-        agent_name=f"{caller.name}{APP_MARK}{caller.app_name}" if caller.app else caller.name,
+        agent_name=_name(caller),
         role=caller.role,
         organization=caller.organization,
         organization_name=caller.organization_name,
@@ -111,6 +113,13 @@ def entry(
         request_id=caller.request_id,
         source=caller.source,
     )
+
+
+def _name(caller: Caller) -> str:
+    """Who acted, with the app by which or the person for whom."""
+    if caller.acting:
+        return f"{caller.name}{FOR_MARK}{caller.acting_for}"
+    return f"{caller.name}{APP_MARK}{caller.app_name}" if caller.app else caller.name
 
 
 def to_fhir(row: JournalRow, base_url: str) -> dict[str, Any]:

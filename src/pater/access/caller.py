@@ -27,6 +27,8 @@ class Caller:
     `practitioner` is the Practitioner id of a clinician. `request_id` and `source` (network
     address) belong to one request. `app` is the app that acts for a person, `grant` what the person
     allowed it, and `context` the only person whose data it was allowed (None = as the person may).
+    Who acts for somebody else has the role `proxy` and `acting`, the representation's id: `person`
+    and `patient` are then those of the represented, whose name is `acting_for`.
     """
 
     kind: Kind
@@ -48,6 +50,8 @@ class Caller:
     app_name: str = ""
     grant: str = ""
     context: int | None = None
+    acting: str = ""
+    acting_for: str = ""
 
 
 def owner_number(kind: str, id: str) -> int:

@@ -13,6 +13,7 @@ from joserfc.jwk import ECKey, RSAKey
 
 from pater.access.caller import KEY, Caller
 from pater.access.policy import ROLE_PURPOSES, ROLES
+from pater.access.representation import ACTING
 from pater.access.scopes import SERVICES, parse_scope
 from pater.store.database import Database, Record
 
@@ -63,7 +64,7 @@ def check(client: Client) -> None:
     """Raises ClientError (or ScopeError) unless the client can be registered."""
     if not 0 < len(client.id) <= LONGEST_ID or not client.id.isprintable() or " " in client.id:
         raise ClientError(f"a client id has 1 to {LONGEST_ID} visible characters")
-    if client.role not in ROLES:
+    if client.role not in ROLES or client.role == ACTING:
         raise ClientError(f"there is no role {client.role!r}")
     unknown = set(client.purposes) - set(ROLE_PURPOSES[client.role])
     if unknown:

@@ -26,7 +26,8 @@ from pater.fhir.labels import (
     provider_bits,
 )
 
-Action = Literal["read", "search", "create", "update", "delete", "history", "validate"]
+Action = Literal["read", "search", "create", "update", "delete", "history", "validate", "ask"]
+"""`ask` is a question that is answered yes or no, and shows no record."""
 Group = Literal["personal", "public", "audit", "owned"]
 
 ACTIONS: Final[tuple[Action, ...]] = get_args(Action)
@@ -62,7 +63,7 @@ OWNED_TYPES: Final = frozenset({"Subscription"})
 # The letters of SMART v2 of which one is needed; a check that stores nothing takes any of them.
 LETTERS: Final[dict[Action, str]] = {
     "read": "r", "search": "s", "create": "c", "update": "u", "delete": "d", "history": "r",
-    "validate": scopes.LETTERS,
+    "validate": scopes.LETTERS, "ask": "s",
 }  # fmt: skip
 
 
@@ -100,6 +101,21 @@ class Rule:
     organization: bool = False
     mine: bool = False
     basis: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Ages:
+    """What the policy says of parents who act for their children.
+
+    They do `until` the child has this age; from the age `own_say` records of the categories
+    `hides`, and those that are marked as restricted, are hidden from them.
+    """
+
+    until: int = 18
+    own_say: int = 15
+    hides: frozenset[str] = frozenset(
+        {"ambulatory-report", "laboratory-order", "laboratory-report", "medication"}
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,6 +194,7 @@ class Policy:
     territories: Mapping[str, frozenset[str]] = field(default_factory=lambda: MappingProxyType({}))
     bases: Mapping[str, Mapping[str, str]] = field(default_factory=lambda: MappingProxyType({}))
     digest: str = ""
+    parents: Ages = field(default_factory=Ages)
     _asking: frozenset[str] = field(init=False, repr=False)
     _remembered: Callable[..., Decision] = field(init=False, repr=False)
 

@@ -18,6 +18,7 @@ from pater.access.deciding import (
     READING,
     RELATIONS,
     WRITING,
+    Ages,
     Policy,
     Rule,
 )
@@ -35,6 +36,8 @@ _NAME: Final = re.compile(r"[a-z][a-z0-9-]{0,39}", re.ASCII)
 _ICO: Final = re.compile(r"[0-9]{8}", re.ASCII)
 
 _TOP: Final = {"name", "version", "since", "bases", "roles", "territories", "rules"}
+_OPTIONAL: Final = {"parents"}
+_OLDEST: Final = 30
 _LISTS: Final[Mapping[str, Sequence[str]]] = MappingProxyType(
     {
         "actions": ACTIONS,
@@ -97,7 +100,7 @@ def read_policy(data: bytes) -> Policy:
     except JsonError as error:
         raise PolicyError([f"line {error.line}, column {error.column}: {error.message}"]) from error
     problems: list[str] = []
-    problems += [f"{name}: is not known" for name in sorted(body.keys() - _TOP)]
+    problems += [f"{name}: is not known" for name in sorted(body.keys() - _TOP - _OPTIONAL)]
     problems += [f"{name}: is missing" for name in sorted(_TOP - body.keys())]
     if problems:
         raise PolicyError(problems)
@@ -110,12 +113,13 @@ def read_policy(data: bytes) -> Policy:
     roles = _roles(body["roles"], problems)
     bases = _bases(body["bases"], problems)
     territories = _territories(body["territories"], problems)
+    parents = _parents(body.get("parents", {}), problems)
     rules = list(_rules(body["rules"], roles, bases.keys(), problems))
     if problems:
         raise PolicyError(problems)
     return Policy(
         body["name"], body["version"], body["since"], tuple(rules),
-        MappingProxyType(territories), MappingProxyType(bases), sha256(data).hexdigest(),
+        MappingProxyType(territories), MappingProxyType(bases), sha256(data).hexdigest(), parents,
     )  # fmt: skip
 
 
@@ -161,6 +165,26 @@ def _territories(value: Any, problems: list[str]) -> dict[str, frozenset[str]]:
         else:
             found[ico] = frozenset(codes)
     return found
+
+
+def _parents(value: Any, problems: list[str]) -> Ages:
+    if not isinstance(value, dict):
+        problems.append("parents: is an object")
+        return Ages()
+    strange = sorted(value.keys() - {"until", "own_say", "hides"})
+    problems += [f"parents.{key}: is not known" for key in strange]
+    usual = Ages()
+    ages: list[int] = []
+    for key, otherwise in (("until", usual.until), ("own_say", usual.own_say)):
+        age = value.get(key, otherwise)
+        if type(age) is not int or not 0 <= age <= _OLDEST:
+            problems.append(f"parents.{key}: is an age in years, at most {_OLDEST}")
+            age = otherwise
+        ages.append(age)
+    hides = usual.hides
+    if "hides" in value:
+        hides = frozenset(_words(value["hides"], "parents.hides", CATEGORIES, problems, empty=True))
+    return Ages(ages[0], ages[1], hides)
 
 
 def _rules(value: Any, roles: frozenset[str], bases: object, problems: list[str]) -> Iterator[Rule]:

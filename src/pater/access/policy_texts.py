@@ -334,9 +334,49 @@ TEXTS: dict[str, dict[str, str]] = {
         "cs": "Pověřenec vzal zpět své prověření přístupu v nouzi.",
         "en": "The privacy officer took back the review of an emergency access.",
     },
+    "acting-for": {
+        "cs": "Za pacienta jedná jeho zástupce: rodič, opatrovník nebo ten, koho sám pověřil.",
+        "en": "A parent, a guardian or somebody whom the patient authorised acts for them.",
+    },
+    "acting-began": {
+        "cs": "Zástupce začal jednat za pacienta.",
+        "en": "A representative began to act for the patient.",
+    },
+    "acting-ended": {
+        "cs": "Zástupce přestal jednat za pacienta.",
+        "en": "A representative ceased to act for the patient.",
+    },
+    "representation-made": {
+        "cs": "Zapsal se zástupce, který smí za pacienta jednat.",
+        "en": "A representative who may act for the patient was entered.",
+    },
+    "representation-ended": {
+        "cs": "Oprávnění zástupce skončilo.",
+        "en": "The right of a representative has ended.",
+    },
+    "representation-opened": {
+        "cs": "Pacient změnil, co z jeho záznamu vidí rodič.",
+        "en": "The patient changed what of the record a parent sees.",
+    },
     "sealing": {
         "cs": "Systém použil službu pečetí a časových razítek.",
         "en": "The system used the service of seals and time stamps.",
+    },
+    "asked-may": {
+        "cs": "Systém se zeptal, zda někdo smí do záznamu; nic z něj neviděl.",
+        "en": "A system asked whether somebody may use the record; it saw nothing of it.",
+    },
+    "asked-isolation": {
+        "cs": "Policie se zeptala, zda platí nařízená izolace nebo karanténa (ano, nebo ne).",
+        "en": "The police asked whether an isolation or quarantine order is in force (yes or no).",
+    },
+    "not-permitted": {
+        "cs": "Oprávnění není: chybí vztah, souhlas, nebo takový člověk.",
+        "en": "It is not permitted: no relation, no consent, or no such person.",
+    },
+    "not-asked-for-others": {
+        "cs": "Poskytovatel se ptá jen na sebe a na své pracovníky.",
+        "en": "A provider asks for itself and its own professionals only.",
     },
     "forbidden-seal": {
         "cs": "Pečetit smějí systémy poskytovatelů, které k tomu mají oprávnění.",

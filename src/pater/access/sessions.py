@@ -14,6 +14,7 @@ from pater.access import audit
 from pater.access.accounts import Account, account_of
 from pater.access.caller import PASSWORD, TWO_FACTORS, Caller
 from pater.access.policy import ROLE_PURPOSES, ROLE_SCOPES
+from pater.access.representation import ACTING
 from pater.store.database import Database, Record
 from pater.store.journal import JournalEntry
 
@@ -60,6 +61,16 @@ _LONGEST_TOKEN: Final = 200
 
 
 @dataclass(frozen=True, slots=True)
+class Acting:
+    """For whom a session acts: the representation, the represented, and their name."""
+
+    id: str
+    person: int
+    patient: str
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
 class Session:
     """A living session.
 
@@ -77,6 +88,7 @@ class Session:
     lang: str
     proved: datetime | None = None  # when a second factor was last shown
     issuer: str = ""  # the provider who proved the person; "" = we did
+    acting: Acting | None = None  # None = for themselves
 
     def freshly_proved(self, now: datetime) -> bool:
         """Whether a second factor was shown a short while ago."""
@@ -243,8 +255,13 @@ async def read_session(db: Database, token: str, clock: Callable[[], datetime]) 
     row = await db.fetchrow(
         """
         select a.*, s.created as session_created, s.seen, s.expires, s.strength, s.purpose,
-               s.patient as opened, s.csrf, s.lang, s.proved, s.issuer
+               s.patient as opened, s.csrf, s.lang, s.proved, s.issuer,
+               r.id as acting, r.person as acting_person, r.patient as acting_patient,
+               r.person_name as acting_name
         from session s join account a on a.id = s.account
+        left join representation r
+          on r.id = s.acting and r.agent = a.person and a.role = 'patient'
+          and r.ended is null and r.since <= $2 and r.until > $2
         where s.token_hash = $1 and s.expires > $2 and s.seen > $3 and a.active
         """,
         key,
@@ -281,6 +298,17 @@ async def change_session(db: Database, token: str, *, purpose: str, patient: str
     )
 
 
+async def act_for(db: Database, token: str, representation: str) -> None:
+    """From now on the session acts under a representation ("" = for its own person).
+
+    One that is not the person's, or does not hold, gives nothing: the session stays at their own
+    record. A session that has ended is no error.
+    """
+    await db.execute(
+        "update session set acting = $2 where token_hash = $1", _hash(token), representation
+    )
+
+
 async def end_session(db: Database, token: str) -> None:
     """End a session; an unknown token is no error."""
     await db.execute("delete from session where token_hash = $1", _hash(token))
@@ -294,7 +322,19 @@ async def purge_sessions(db: Database, clock: Callable[[], datetime]) -> None:
 
 def caller_of(session: Session) -> Caller:
     """The caller behind a session, without the marks of one request."""
-    return account_caller(session.account, strength=session.strength, purpose=session.purpose)
+    own = account_caller(session.account, strength=session.strength, purpose=session.purpose)
+    acting = session.acting
+    if acting is None:
+        return own
+    return replace(
+        own,
+        role=ACTING,
+        scopes=ROLE_SCOPES[ACTING],
+        person=acting.person,
+        patient=acting.patient,
+        acting=acting.id,
+        acting_for=acting.name,
+    )
 
 
 def account_caller(account: Account, *, strength: int, purpose: str) -> Caller:
@@ -386,4 +426,9 @@ def _session(row: Record) -> Session:
         lang=row["lang"],
         proved=row["proved"],
         issuer=row["issuer"],
+        acting=Acting(
+            row["acting"], row["acting_person"], row["acting_patient"], row["acting_name"]
+        )
+        if row["acting"]
+        else None,
     )

@@ -15,8 +15,10 @@ from datetime import datetime
 from types import MappingProxyType
 from typing import Any, Final
 
+from pater.access import representation
 from pater.access.actors import identified
 from pater.access.caller import Caller
+from pater.access.deciding import Ages
 from pater.access.facts import NOTHING, Facts
 from pater.access.relations import EVER
 from pater.access.will import Compiled, Rule, Whom, compile_will, read_rules
@@ -118,7 +120,7 @@ class DatabaseStanding:
     """Facts from the tables of `access`, as of now, over any number of processes.
 
     `territories` says of organizations (IČO) for which regions, by the name or code that stands in
-    `Patient.address.state`, they have powers.
+    `Patient.address.state`, they have powers; `parents` how long parents act for children.
     """
 
     def __init__(
@@ -126,8 +128,9 @@ class DatabaseStanding:
         db: Database,
         clock: Callable[[], datetime],
         territories: Mapping[str, Collection[str]] = MappingProxyType({}),
+        parents: Ages | None = None,
     ) -> None:
-        self._db, self._clock = db, clock
+        self._db, self._clock, self._parents = db, clock, parents or Ages()
         self._territories = {
             ico: sorted({normalise(each) for each in named}) for ico, named in territories.items()
         }
@@ -143,10 +146,20 @@ class DatabaseStanding:
             found = {person: SELF for person in persons if person == caller.person}
         asked = sorted({person for person in persons if person > 0 and person not in found})
         found |= {person: NOTHING for person in persons if person <= 0}
-        if asked:
+        if asked and caller.role == representation.ACTING:
+            found |= await self._acting(caller, asked)
+        elif asked:
             seen = await self._seen(caller, asked, self._clock())
             found |= {person: each.facts for person, each in seen.items()}
         return found
+
+    async def _acting(self, caller: Caller, persons: list[int]) -> dict[int, Facts]:
+        """Of whom the caller acts for what their representation says now, of others nothing."""
+        facts = dict.fromkeys(persons, NOTHING)
+        one = await representation.standing_of(self._db, caller.acting, persons)
+        if one is not None:
+            facts[one.person] = representation.facts_of(one, self._clock(), self._parents)
+        return facts
 
     async def seen(self, caller: Caller, person: int, at: datetime) -> Seen:
         """All that is known of one person at a moment: for explanations."""

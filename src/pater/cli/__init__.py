@@ -37,6 +37,7 @@ COMMANDS: Final[Mapping[str, tuple[str, str]]] = MappingProxyType(
             "subscriptions:mailbox",
             "Run a simulated mail gateway that prints what it is sent.",
         ),
+        "proxy": ("proxy:proxy", "Enter who acts for whom: parents and guardians."),
         "reindex": ("reindex:reindex", "Show how far the search index is, or make it anew."),
         "seal": ("seal:seal", "Seal files, look at seals, and make seals last longer."),
         "serve": ("service:serve", "Serve with the settings of the environment."),

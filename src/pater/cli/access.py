@@ -118,7 +118,7 @@ async def _explain(
                 fail("There is no such Patient.")
             person = found[patient]
             await _note(db, person, patient, caller)
-            standing = DatabaseStanding(db, now, policy.territories)
+            standing = DatabaseStanding(db, now, policy.territories, policy.parents)
             seen = await standing.seen(caller, person, at)
             said = await standing.said(caller, person, at)
             asked = Asked(caller, action, type, person, at, seen, said)

@@ -24,6 +24,7 @@ from pater.records import (
     expunging,
     histories,
     importing,
+    isolation,
     journal_search,
     latest,
     reading,
@@ -244,6 +245,11 @@ class Gate:
         Searches as the caller, and is recorded so. Raises Ambiguous, and as `search`.
         """
         return await conditional.meant(self._ports, caller, request)
+
+    async def isolation_ordered(self, caller: Caller, person: int, patient: str) -> bool:
+        """Whether an order of isolation or quarantine is in force for a person (0 = nobody is
+        known); nothing else is told. Raises Forbidden."""
+        return await isolation.ordered(self._ports, caller, person, patient)
 
     async def commit(
         self,

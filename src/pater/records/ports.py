@@ -30,6 +30,7 @@ _LETTERS: dict[Action, str] = {
     "delete": "D",
     "history": "R",
     "validate": "E",
+    "ask": "E",
 }
 INTERACTIONS: dict[Action, str] = {
     "read": "read",
@@ -39,6 +40,7 @@ INTERACTIONS: dict[Action, str] = {
     "delete": "delete",
     "history": "history-instance",
     "validate": "validate",
+    "ask": "operation",
 }
 """Codes of http://hl7.org/fhir/restful-interaction by what the policy calls the action."""
 

@@ -34,7 +34,7 @@ _TAKES: Final[Mapping[str, Kind]] = {
 
 def parts(services: Services, policy: Policy) -> Parts:
     """The operation, over the policy in force."""
-    standing = DatabaseStanding(services.db, services.clock, policy.territories)
+    standing = DatabaseStanding(services.db, services.clock, policy.territories, policy.parents)
 
     async def run(caller: Caller, request: OperationRequest) -> Answer:
         id_ = resource_id("Patient", request.id)

@@ -156,6 +156,14 @@ async def claim_holder(db: Database, key: bytes) -> str:
     return target or ""
 
 
+async def claim_holders(db: Database, keys: Iterable[bytes]) -> dict[bytes, tuple[int, str]]:
+    """The person number and the target of each of the business keys that somebody holds."""
+    rows = await db.fetch(
+        "select key, person, target from claim where key = any($1::bytea[])", list(keys)
+    )
+    return {row["key"]: (row["person"], row["target"]) for row in rows}
+
+
 _BEFORE = (
     "select h.type, h.id, h.version, h.updated, h.person, h.deleted, h.method, h.dict, h.body,"
     " h.label"

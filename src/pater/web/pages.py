@@ -76,7 +76,10 @@ class Doors:
         """What this is, the doors of the portals, and in a demonstration who to log in as."""
         accounts = await self.demo_accounts() if self.demo_accounts else ()
         return self.context.render(
-            request, "landing.html", portals=self.context.portals, accounts=accounts
+            request,
+            "landing.html",
+            portals=[portal for portal in self.context.portals if portal.door],
+            accounts=accounts,
         )
 
     async def login(self, request: Request) -> Response:

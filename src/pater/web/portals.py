@@ -19,6 +19,7 @@ class Portal:
     summary: Mapping[str, str]
     icon: str
     nav: Sequence[NavEntry] = ()
+    door: bool = True  # whether people come in by it, and are not led there from another
 
 
 PATIENT = Portal(
@@ -32,6 +33,7 @@ PATIENT = Portal(
     },
     icon="art-doc-health",
 )
+PROXY = replace(PATIENT, name="proxy", roles=frozenset({"proxy"}), door=False)
 PROFESSIONAL = Portal(
     name="professional",
     roles=frozenset({"clinician", "rescue"}),
@@ -54,7 +56,18 @@ PRIVACY = Portal(
     },
     icon="art-secured",
 )
-PORTALS: tuple[Portal, ...] = (PATIENT, PROFESSIONAL, PRIVACY)
+ADMINISTRATION = Portal(
+    name="administration",
+    roles=frozenset({"administrator"}),
+    home="/certificates",
+    title={"cs": "Správa poskytovatele", "en": "Provider administration"},
+    summary={
+        "cs": "Certifikáty systémů a lidí vaší organizace.",
+        "en": "Certificates of the systems and people of your organisation.",
+    },
+    icon="art-secured",
+)
+PORTALS: tuple[Portal, ...] = (PATIENT, PROXY, PROFESSIONAL, PRIVACY, ADMINISTRATION)
 
 
 def furnished(portals: Sequence[Portal], entries: Sequence[NavEntry]) -> tuple[Portal, ...]:

@@ -23,6 +23,7 @@ HERE = Path(__file__).resolve().parent / "templates"
 
 ROLE_NAMES: Mapping[str, str] = {
     "patient": N_("Patient"),
+    "proxy": N_("Representative"),
     "clinician": N_("Clinician"),
     "provider-system": N_("Hospital system"),
     "loader": N_("Data loading"),

@@ -82,6 +82,8 @@ def routes(context: PageContext, services: Services, issuer: str) -> Sequence[Ba
     @context.require()
     async def consent(request: Request) -> Response:
         caller = context.caller_of(request)
+        if caller.acting:  # what is allowed would go on when the right to act has ended
+            raise HTTPException(403)
         if request.method == "POST":
             return await decided(request, caller, await context.form(request))
         sealed = cookies.get(request, "ask")

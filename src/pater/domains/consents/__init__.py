@@ -51,6 +51,7 @@ domain = Domain(
     static=HERE / "static",
     navigation=(
         NavEntry("patient", "/patient/will", {"cs": "Co sdílím", "en": "What I share"}),
+        NavEntry("patient", "/patient/proxies", {"cs": "Zástupci", "en": "Acting for"}),
         NavEntry("patient", "/patient/notices", {"cs": "Oznámení", "en": "Notices"}),
         NavEntry("privacy", "/privacy", {"cs": "Přístupy v nouzi", "en": "Emergency accesses"}),
     ),

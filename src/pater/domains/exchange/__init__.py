@@ -60,6 +60,7 @@ domain = Domain(
     navigation=(
         NavEntry("patient", "/patient", {"cs": "Moje záznamy", "en": "My records"}),
         NavEntry("patient", "/patient/access", {"cs": "Kdo nahlížel", "en": "Who looked"}),
+        NavEntry("proxy", "/patient", {"cs": "Záznamy", "en": "Records"}),
         NavEntry("privacy", "/privacy/disputes", {"cs": "Zpochybněné přístupy", "en": "Disputes"}),
         NavEntry("professional", "/professional", {"cs": "Najít pacienta", "en": "Find a patient"}),
         NavEntry(

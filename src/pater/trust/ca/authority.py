@@ -122,7 +122,9 @@ class Authority:
             profile = profile_of(profile_name)
             if not profile.by_hand:
                 raise CaError("profile", f"certificates of {profile.name} are made by Páteř itself")
-            return await self._issue(operator, profile, subject, request, None)
+            return await self._issue(
+                operator, profile, subject, request, None, operator.organization
+            )
         except CaError as error:
             await self._refused(operator, "certificate-issue", error)
             raise
@@ -139,7 +141,7 @@ class Authority:
             profile = profile_of(old.profile)
             if not profile.by_hand or old.ordered_by == ITSELF.id:
                 raise CaError("profile", "Páteř renews the certificates of its services itself")
-            return await self._issue(operator, profile, old.subject, request, old.serial)
+            return await self._issue(operator, profile, old.subject, request, old.serial, old.owner)
         except CaError as error:
             await self._refused(operator, "certificate-renew", error)
             raise
@@ -151,11 +153,12 @@ class Authority:
         subject: Subject,
         request: bytes,
         renews: str | None,
+        owner: str,
     ) -> Kept:
         who = checked(profile, subject)
         spki = read_request(request).spki
         await self.begin(operator)
-        serial = await self._order(operator, profile, who, spki, renews)
+        serial = await self._order(operator, profile, who, spki, renews, owner or who.ico)
         return await self._complete(operator, serial)
 
     async def _order(
@@ -165,10 +168,13 @@ class Authority:
         subject: Subject,
         spki: bytes,
         renews: str | None,
+        owner: str = "",
     ) -> str:
         """Writes the order, or finds the same one; its serial number."""
         now = self._clock()
         said = [profile.name, subject.as_dict(), spki.hex(), renews or ""]
+        if owner != subject.ico:  # two employers of one person have an order each
+            said.append(owner)
         request_hash = hashlib.sha256(orjson.dumps(said)).digest()
         holder, hashed = holder_of(subject), key_hash(spki)
         async with self.db.transaction() as connection:
@@ -189,6 +195,7 @@ class Authority:
                     profile=profile.name, recorded=tables.NEW, holder=holder, subject=subject,
                     public_key=spki, not_before=begin, not_after=end, ordered=now,
                     ordered_by=operator.id, der=None, renews=renews, revoked=None, reason=None,
+                    owner=owner,
                 )  # fmt: skip
                 if await tables.insert(connection, kept, hashed, request_hash):
                     detail = f"profile={profile.name}" + (f"&renews={renews}" if renews else "")

@@ -28,18 +28,26 @@ MOST_LISTED: Final = 1_000
 _LOCK: Final = 0x70617465725F6361
 _COLUMNS: Final = (
     "serial, issuer, profile, state, holder, subject, public_key, not_before, not_after, ordered,"
-    " ordered_by, certificate, renews, revoked, reason"
+    " ordered_by, certificate, renews, revoked, reason, owner"
 )
 
 
 @dataclass(frozen=True, slots=True)
 class Operator:
-    """Who does something with the authority: a person at the command line, or Páteř itself."""
+    """Who does something with the authority: a person at the command line, or Páteř itself.
+
+    `organization` is the IČO of a provider whose administrator it is; then what is ordered is that
+    provider's to look after.
+    """
 
     id: str
     name: str
     kind: str = "person"
     role: str = "operator"
+    organization: str = ""
+    organization_name: str = ""
+    request_id: str = ""
+    source: str = ""
 
 
 ITSELF: Final = Operator("pater", "Páteř", kind="system", role="service")
@@ -47,7 +55,10 @@ ITSELF: Final = Operator("pater", "Páteř", kind="system", role="service")
 
 @dataclass(frozen=True, slots=True)
 class Kept:
-    """A certificate as it is kept. `serial` is 40 hexadecimal digits, `der` there once issued."""
+    """A certificate as it is kept. `serial` is 40 hexadecimal digits, `der` there once issued.
+
+    `owner` is the IČO of the organisation that looks after it, "" for none.
+    """
 
     serial: str
     issuer: str
@@ -64,6 +75,7 @@ class Kept:
     renews: str | None
     revoked: datetime | None
     reason: str | None
+    owner: str = ""
 
     def state(self, now: datetime) -> str:
         """New, InProgress, Issued, Revoked or Expired."""
@@ -114,15 +126,15 @@ async def journal(
         agent=operator.id,
         agent_name=operator.name,
         role=operator.role,
-        organization="",
-        organization_name="",
+        organization=operator.organization,
+        organization_name=operator.organization_name,
         purpose="",
         entity_type="",
         entity_id=serial,
         entity_version=0,
         query="&".join(filter(None, (serial and f"serial={serial}", detail))),
-        request_id="",
-        source="",
+        request_id=operator.request_id,
+        source=operator.source,
     )
     await write_entries(connection, [entry])
 
@@ -187,13 +199,13 @@ async def insert(connection: Connection, kept: Kept, key_hash: bytes, request_ha
     done = await connection.execute(
         """
         insert into ca_certificate (serial, issuer, profile, state, holder, subject, public_key,
-            key_hash, request_hash, not_before, not_after, ordered, ordered_by, renews)
-        values ($1, $2, $3, 'New', $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)
+            key_hash, request_hash, not_before, not_after, ordered, ordered_by, renews, owner)
+        values ($1, $2, $3, 'New', $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)
         on conflict (serial) do nothing
         """,
         kept.serial, kept.issuer, kept.profile, kept.holder,
         orjson.dumps(kept.subject.as_dict()).decode(), kept.public_key, key_hash, request_hash,
-        kept.not_before, kept.not_after, kept.ordered, kept.ordered_by, kept.renews,
+        kept.not_before, kept.not_after, kept.ordered, kept.ordered_by, kept.renews, kept.owner,
     )  # fmt: skip
     return done == "INSERT 0 1"
 
@@ -254,6 +266,16 @@ async def find(db: Database | Connection, serial: str, *, alone: bool = False) -
     return _kept(row) if row else None
 
 
+async def renewed_by(db: Database, serial: str) -> str:
+    """The serial number of the certificate that renewed this one; "" when none did."""
+    found = await db.fetchval(
+        "select serial from ca_certificate where renews = $1 and state <> 'New'"
+        " order by ordered desc limit 1",
+        serial,
+    )
+    return str(found or "")
+
+
 async def newest_of_key(db: Database, holder: str, key_hash: bytes) -> Kept | None:
     """The certificate of a key that lasts longest, of those that hold."""
     row = await db.fetchrow(
@@ -294,7 +316,12 @@ async def statuses(db: Database, issuer: str, serials: list[str]) -> dict[str, S
 
 
 async def listing(
-    db: Database, *, holder: str = "", count: int, before: tuple[datetime, str] | None = None
+    db: Database,
+    *,
+    holder: str = "",
+    owner: str = "",
+    count: int,
+    before: tuple[datetime, str] | None = None,
 ) -> list[Kept]:
     """The newest orders, at most 1,000; `before` is time and serial of the last one seen."""
     conditions = ["true"]
@@ -302,6 +329,9 @@ async def listing(
     if holder:
         args.append(holder)
         conditions.append(f"holder = ${len(args)}")
+    if owner:
+        args.append(owner)
+        conditions.append(f"owner = ${len(args)} and owner <> ''")
     if before is not None:
         args += before
         # newest first, and within one moment by serial
@@ -317,14 +347,16 @@ async def listing(
     return [_kept(row) for row in rows]
 
 
-async def expiring(db: Database, now: datetime, until: datetime, count: int) -> list[Kept]:
+async def expiring(
+    db: Database, now: datetime, until: datetime, count: int, owner: str = ""
+) -> list[Kept]:
     """What ends in between, was not renewed and is not Páteř's own; the soonest first."""
     rows = await db.fetch(
         f"select {_COLUMNS} from ca_certificate c where state = 'Issued'"  # noqa: S608 constants
         " and not_after >= $1 and not_after < $2 and ordered_by <> $3"
         " and not exists (select 1 from ca_certificate n where n.renews = c.serial"
-        " and n.state = 'Issued') order by not_after, serial limit $4",
-        now, until, ITSELF.id, min(count, MOST_LISTED),
+        " and n.state = 'Issued') and ($5 = '' or owner = $5) order by not_after, serial limit $4",
+        now, until, ITSELF.id, min(count, MOST_LISTED), owner,
     )  # fmt: skip
     return [_kept(row) for row in rows]
 

@@ -8,7 +8,7 @@ from starlette.routing import BaseRoute
 
 from pater.domain import Services
 from pater.domains.consents.emergency import Desk
-from pater.domains.consents.pages import directives, emergency, notices, privacy, will
+from pater.domains.consents.pages import directives, emergency, notices, privacy, proxies, will
 from pater.web.context import PageContext
 
 
@@ -17,6 +17,7 @@ def routes(context: PageContext, services: Services, desk: Desk) -> Sequence[Bas
     return [
         *will.routes(context, services),
         *directives.routes(context, services),
+        *proxies.routes(context, services),
         *notices.routes(context, services),
         *emergency.routes(context, services, desk),
         *privacy.routes(context, services),

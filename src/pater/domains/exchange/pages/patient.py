@@ -8,6 +8,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
+from pater.access.representation import ACTING
 from pater.domain import Services
 from pater.domains.exchange.pages.common import (
     answers,
@@ -27,7 +28,7 @@ from pater.web.context import PageContext
 def routes(context: PageContext, services: Services) -> Sequence[BaseRoute]:
     """The pages under /patient."""
 
-    @context.require("patient")
+    @context.require("patient", ACTING)
     async def timeline(request: Request) -> Response:
         caller = context.caller_of(request)
         items = []
@@ -44,7 +45,7 @@ def routes(context: PageContext, services: Services) -> Sequence[BaseRoute]:
             attention=await context.attention(request),
         )
 
-    @context.require("patient")
+    @context.require("patient", ACTING)
     async def document(request: Request) -> Response:
         opened = await open_document(
             services, context.caller_of(request), request.path_params["document"]
@@ -58,21 +59,21 @@ def routes(context: PageContext, services: Services) -> Sequence[BaseRoute]:
             bundle=opened.id,
         )
 
-    @context.require("patient")
+    @context.require("patient", ACTING)
     async def as_json(request: Request) -> Response:
         opened = await open_document(
             services, context.caller_of(request), request.path_params["document"]
         )
         return attachment(opened.raw, "application/fhir+json", f"{opened.id}.json")
 
-    @context.require("patient")
+    @context.require("patient", ACTING)
     async def as_pdf(request: Request) -> Response:
         opened = await open_document(
             services, context.caller_of(request), request.path_params["document"]
         )
         return await pdf_of(opened, language_of(context, request), services)
 
-    @context.require("patient")
+    @context.require("patient", ACTING)
     async def original(request: Request) -> Response:
         opened = await open_document(
             services, context.caller_of(request), request.path_params["document"]
