@@ -10,11 +10,15 @@ from typing import Any
 
 import orjson
 
-from bench import size
+from bench import linkage, size
 from bench.bulk import Bulk, bulk, told
 from bench.child import ServerError
 from bench.consistency import check
 from bench.consistency import told as consistency
+from bench.directory import Country, directory
+from bench.directory import told as directory_told
+from bench.matching import Register, matching
+from bench.matching import told as matching_told
 from bench.measure import BenchError, Options
 from bench.peer import peer
 from bench.policy import Deciding, policy
@@ -67,6 +71,14 @@ def _options() -> argparse.ArgumentParser:
     seven = commands.add_parser("policy", help="searches decided by policy, beside none")
     seven.add_argument("--consents", type=int, default=200)
     seven.add_argument("--policy-rounds", type=int, default=9)
+    eight = commands.add_parser("directory", help="facilities near a place that offer something")
+    eight.add_argument("--places", type=int, default=35_000)
+    eight.add_argument("--professionals", type=int, default=400_000)
+    commands.add_parser("linkage", help="quality of matching beside Splink and recordlinkage")
+    nine = commands.add_parser("matching", help="finding persons in a large register")
+    nine.add_argument("--persons", type=int, default=100_000)
+    nine.add_argument("--questions", type=int, default=400)
+    nine.add_argument("--indexes-later", action="store_true", help="made when all is loaded")
     four = commands.add_parser("consistency", help="clients, kills, and a checker of histories")
     four.add_argument("--minutes", type=float, default=10)
     four.add_argument("--seed", type=int, default=1)
@@ -87,6 +99,8 @@ def _keep(result: dict[str, Any], path: Path) -> None:
 
 def main() -> int:
     """Runs what was asked for; 1 when the server did not come up or answered wrongly."""
+    if sys.argv[1:2] == ["linkage"]:
+        return linkage.run(sys.argv[2:])
     asked = _options().parse_args()
     signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))  # servers end with us
     try:
@@ -122,6 +136,16 @@ def main() -> int:
             found = policy(Deciding(consents=asked.consents, rounds=asked.policy_rounds))
             _keep(found, _RESULTS / "latest-policy.json")
             print(policy_told(found))
+            return 0
+        if asked.command == "directory":
+            found = directory(Country(asked.places, asked.professionals))
+            _keep(found, _RESULTS / "latest-directory.json")
+            print(directory_told(found))
+            return 0
+        if asked.command == "matching":
+            found = matching(Register(asked.persons, asked.questions, later=asked.indexes_later))
+            _keep(found, _RESULTS / "latest-matching.json")
+            print(matching_told(found))
             return 0
         if asked.command == "consistency":
             verdict = check(asked.minutes, asked.seed)

@@ -250,6 +250,18 @@ where request_id = any($1) and person > 0 and outcome = '0'
 """
 
 
+async def _joined(db: asyncpg.Connection[Any]) -> dict[int, set[int]]:
+    """The numbers that were, for a time or still, those of one person: entries stay where they are
+    when persons are merged or parted."""
+    if await db.fetchval("select to_regclass('merge') is null"):
+        return {}
+    found: dict[int, set[int]] = {}
+    for one, other in await db.fetch("select person, former from merge where kind <> 'link'"):
+        both = found.get(one, {one}) | found.get(other, {other})
+        found |= dict.fromkeys(both, both)
+    return found
+
+
 async def unrecorded(db: asyncpg.Connection[Any], left: Iterable[Left]) -> list[str]:
     """The answers that showed data of somebody for whom the journal has no entry."""
     global counted
@@ -266,6 +278,9 @@ async def unrecorded(db: asyncpg.Connection[Any], left: Iterable[Left]) -> list[
     persons: dict[tuple[int, str], set[int]] = defaultdict(set)
     for row in rows:
         persons[row[0], row[1]].add(row[2])
+    one_person = await _joined(db)
+    for numbers in persons.values():
+        numbers |= {each for number in [*numbers] for each in one_person.get(number, ())}
     later = {one: job[1] for one in left if (job := _LATER.search(one.what))}
     jobs = dict(await db.fetch(_JOBS, list(set(later.values()))))
     left = [

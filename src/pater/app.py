@@ -20,7 +20,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute, Mount, Route
-from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.types import ASGIApp
 from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 
 import pater
@@ -38,25 +38,40 @@ from pater.access.federation.desk import Federation
 from pater.access.federation.provider import Providers
 from pater.access.gateway import Gateway
 from pater.access.peer import Peer, networks
+from pater.access.person_tables import PERSON_TABLES
 from pater.access.policy_files import body_of, read_policy
-from pater.access.rates import Rates
+from pater.access.probing import Probing, read_bounds
+from pater.access.rates import Clients, Rates, read_rates
 from pater.access.revocations import Revocations
 from pater.access.standing import DatabaseStanding
 from pater.access.tokens import Tokens
 from pater.access.transparency.log import LogKeys, TransparencyLog
 from pater.access.transparency.watching import state_of
-from pater.domain import Domain, Listener, Parts, Services
+from pater.domain import Domain, Listener, Parts, PersonTable, Services
 from pater.domains.apps import domain as apps
+from pater.domains.basic import domain as basic
 from pater.domains.certificates import domain as certificates
 from pater.domains.consents import domain as consents
+from pater.domains.directory import domain as directory
 from pater.domains.exchange import domain as exchange
+from pater.domains.persons import domain as persons
 from pater.domains.simulators import domain as simulators
-from pater.fhir.definitions import TYPE_NUMBER
+from pater.domains.simulators.registers import PATH as SIMULATED
+from pater.edge_headers import EdgeHeaders
 from pater.fhir.issues import Issue
+from pater.front import AtBase, Front
 from pater.records.gate import Gate
 from pater.records.standing_kept import StandingKept
+from pater.registers.basic.calling import Calling
+from pater.registers.basic.mandates import by_mandate
+from pater.registers.basic.room import Basic, regularly
 from pater.registers.claimed import Claimed
+from pater.registers.matching import reindexing
 from pater.registers.patients import PatientRegister
+from pater.registers.providers import MIGRATIONS as PROVIDERS
+from pater.registers.providers.employment import Employments
+from pater.registers.providers.nightly import nightly
+from pater.registers.room import assembled
 from pater.rest import (
     access_explain,
     audit_events,
@@ -83,7 +98,7 @@ from pater.store.files import Files
 from pater.store.migrate import Migrations, migrate
 from pater.store.workers import Workers
 from pater.store.write import Committer
-from pater.trust import ca, identity
+from pater.trust import acme, ca, identity
 from pater.trust.keys import Keys
 from pater.trust.seal.assembly import Wishes, service_of
 from pater.trust.seal.own import Own
@@ -96,7 +111,9 @@ from pater.web.portals import PORTALS, furnished
 from pater.web.problems import problem
 
 DemoAccounts = Callable[[], Awaitable[Sequence[DemoAccount]]]
-DOMAINS: tuple[Domain, ...] = (exchange, consents, apps, certificates, simulators)
+DOMAINS: tuple[Domain, ...] = (
+    exchange, consents, persons, directory, apps, certificates, basic, simulators,
+)  # fmt: skip
 
 
 def now() -> datetime:
@@ -118,14 +135,39 @@ def rooms(domains: Sequence[Domain] = DOMAINS) -> list[Migrations]:
         Migrations("access", _folder(pater.access)),
         Migrations("transparency", transparency.MIGRATIONS),
         Migrations("registers", _folder(pater.registers)),
+        Migrations("providers", PROVIDERS),
         Migrations("subscriptions", subscriptions.MIGRATIONS),
     ]
     return kept + [Migrations(d.name, d.migrations) for d in domains if d.migrations]
 
 
+def person_tables(domains: Sequence[Domain] = DOMAINS) -> list[PersonTable]:
+    """The plain tables that carry a person number, of every room."""
+    return [*PERSON_TABLES, *(table for each in domains for table in each.persons)]
+
+
 def certification(settings: Settings, db: Database) -> ca.Authority:
     """The certification authority, with its keys in the data folder."""
     return ca.Authority(db, ca.FileSigners(settings.data / "ca"), settings.base_url, now)
+
+
+def binding_keys(db: Database, keys: Keys) -> acme.Binding:
+    """The keys by which servers of a provider may get certificates (ACME)."""
+    return acme.Binding(db, keys.derived("binding keys of acme"), now)
+
+
+def basic_registers(settings: Settings) -> str:
+    """Where the basic registers are asked ("" = nowhere); a demonstration simulates them."""
+    simulated = settings.base_url + SIMULATED if settings.demo else ""
+    return settings.basic_registers or simulated
+
+
+def _acme_routes(settings: Settings, db: Database, keys: Keys) -> list[BaseRoute]:
+    prover = acme.Prover(networks(settings.acme_networks), settings.acme_port)
+    binding = binding_keys(db, keys)
+    desk = acme.Acme(certification(settings, db), binding, prover, now)
+    nonces = acme.Nonces(db, keys.derived("nonces of acme"), now)
+    return acme.routes(desk, nonces, settings.base_url)
 
 
 def seal_service(settings: Settings, db: Database) -> SealService:
@@ -200,13 +242,25 @@ async def open_house(
         gate = Gate(
             db, committer, now, keys.cursor_key, new_id, base_url=fhir_url, policy=policy,
             standing=attended,
+            probing=Probing(now, read_bounds(settings.probing, demo=settings.demo)),
         )  # fmt: skip
         for kept, keeper in StandingKept(db, now, fhir_url).keepers().items():
             gate.keep(kept, keeper)
+        await nightly(db, "providers", settings.directory_providers)
+        await nightly(db, "professionals", settings.directory_professionals)
         random = SystemRandom()
-        register = PatientRegister(
-            db, next_person=committer.next_person, random=random, clock=now, new_id=new_id
-        )
+        registers = await assembled(
+            gate, db, person_tables(domains), base_url=fhir_url, clock=now, random=random,
+            new_id=new_id, next_person=committer.next_person, strict=settings.strict_identifiers,
+        )  # fmt: skip
+        links = None
+        if linked := basic_registers(settings):
+            asking = await stack.enter_async_context(httpx.AsyncClient(trust_env=False))
+            links = Basic(
+                gate, db, registers, Calling(asking, linked, settings.basic_token),
+                keys.derived("basic registers"), policy.parents, now,
+            )  # fmt: skip
+        await regularly(db, linked=links is not None)
         profiles = StoredProfiles(db, now, gate.terms)
         revocations = Revocations(db, now)
         await revocations.refresh()
@@ -241,8 +295,13 @@ async def open_house(
             attended=attended,
             parents=policy.parents,
             certification=certification(settings, db),
+            acme=binding_keys(db, keys),
             letters=letters(mail),
+            clients=Clients(monotonic, read_rates(settings.rates)),
             demo=settings.demo,
+            registers=registers,
+            basic=links,
+            employed=by_mandate(db, now, Employments(db, now).employed),
         )
         parts = {d.name: d.build(services) for d in domains} | built_in(services)
         parts["subscriptions"] = subscriptions.parts(
@@ -256,54 +315,24 @@ async def open_house(
         parts["access"] = access_explain.parts(services, policy)
         parts["authorisations"] = authorisations.parts(services, policy)
         parts["ca"] = Parts(routes=ca.routes(certification(settings, db), now))
+        parts["acme"] = Parts(routes=_acme_routes(settings, db, keys))
         stamps = ca.Stamps(certification(settings, db), log_keys.authority, now)
         parts["transparency"] = audit_log.parts(services, log, stamps)
         later = Later(db, services.files, fhir_url)
         parts["later"] = Parts(jobs={LATER: later.work})
+        parts["merges"] = Parts(tasks=[registers.merging.follow])
+        parts["person-index"] = Parts(jobs={reindexing.KIND: reindexing.reindex})
         parts["revocations"] = Parts(tasks=[revocations.follow])
         # calls only the providers of identities that an operator wrote down
         http = await stack.enter_async_context(httpx.AsyncClient(trust_env=False))
         providers = Providers(http, identity.load_or_create(settings.data / "keys"), now)
-        federation = Federation(db, keys, providers, settings.base_url, now, Claimed(register))
+        federation = Federation(
+            db, keys, providers, settings.base_url, now, Claimed(registers.patients)
+        )
         yield House(
-            settings, keys, db, committer, gate, register, services, parts, domains,
+            settings, keys, db, committer, gate, registers.patients, services, parts, domains,
             later, profiles, revocations, federation,
         )  # fmt: skip
-
-
-@dataclass(frozen=True, slots=True)
-class _AtBase:
-    """An application asked at the address it is mounted at, without the slash."""
-
-    app: ASGIApp
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        await self.app({**scope, "path": "/", "root_path": ""}, receive, send)
-
-
-class _Front:
-    """Hands requests for resources straight to the API.
-
-    The router would look at every other route first, and unwrap nothing: the API answers its own
-    errors. Where somebody else has a route under the same first word, the router decides.
-    """
-
-    def __init__(self, rest: ASGIApp, everything: ASGIApp, routes: Sequence[BaseRoute]) -> None:
-        self._rest = rest
-        self._everything = everything
-        paths = [str(getattr(route, "path", "")) for route in routes]
-        taken = {path.split("/")[2] for path in paths if path.startswith("/fhir/")}
-        free = not any("{" in word for word in taken) and "/{" not in {path[:2] for path in paths}
-        self._types = frozenset(TYPE_NUMBER) - taken if free else frozenset()
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        path: str = scope.get("path", "")
-        if path.startswith("/fhir/") and scope["type"] == "http" and not scope.get("root_path"):
-            word = path[6:].partition("/")[0]
-            if word in self._types:
-                await self._rest({**scope, "root_path": "/fhir"}, receive, send)
-                return
-        await self._everything(scope, receive, send)
 
 
 def api_of(house: House) -> ASGIApp:
@@ -329,6 +358,7 @@ def api_of(house: House) -> ASGIApp:
             log=house.services.log is not None,
             later=house.later,
             profiles=house.profiles,
+            clients=house.services.clients,
         ),
     )
 
@@ -344,6 +374,7 @@ def _app_desk(house: House, tokens: Tokens) -> AppDesk:
         tokens,
         house.revocations,
         house.committer.journal_only,
+        house.services.employed,
     )
 
 
@@ -377,6 +408,7 @@ def build(house: House, demo_accounts: DemoAccounts | None = None) -> ASGIApp:
         # by several people at once
         single_use_codes=not settings.demo,
         base_url=settings.base_url,
+        employed=house.services.employed,
     )
     pages = web_app(
         WebConfig(
@@ -412,14 +444,14 @@ def build(house: House, demo_accounts: DemoAccounts | None = None) -> ASGIApp:
             ),
             *added,
             # a batch is posted to the base itself, with or without a slash at its end
-            Route("/fhir", _AtBase(rest), methods=None),
+            Route("/fhir", AtBase(rest), methods=None),
             Mount("/fhir", rest),
             Mount("/", pages),
         ],
         exception_handlers={HTTPException: _problem, Exception: _problem},
     )
     front = Gateway(
-        _Front(rest, everything, added),
+        Front(rest, everything, added),
         house.db,
         tokens,
         settings.base_url,
@@ -427,8 +459,9 @@ def build(house: House, demo_accounts: DemoAccounts | None = None) -> ASGIApp:
         house.committer.journal_only,
         demo=settings.demo,
     )
-    slow = Rates(front, monotonic)
+    slow = Rates(front, monotonic, read_rates(settings.rates))
     seen = with_origins(slow, frozenset(settings.cors_origins.split()))
+    seen = EdgeHeaders(seen, secure=settings.base_url.startswith("https:"))
     return Peer(
         ProxyHeadersMiddleware(seen, os.environ.get("FORWARDED_ALLOW_IPS", "127.0.0.1")),  # type: ignore[arg-type]
         tokens,

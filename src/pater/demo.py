@@ -29,9 +29,12 @@ from pater.access.sessions import account_caller
 from pater.access.tokens import Tokens
 from pater.app import House, now
 from pater.domains.apps import sample
+from pater.domains.directory.demo import region as directory
 from pater.domains.exchange.demo import Region, care, demo_region
 from pater.domains.exchange.demo.people import Person
 from pater.domains.exchange.intake import Intake
+from pater.domains.persons import demo as persons
+from pater.domains.persons.hl7 import demo as hl7
 from pater.domains.simulators import people
 from pater.domains.simulators.identity import PATH as SIMULATED_AT
 from pater.fhir.json import parse
@@ -123,6 +126,17 @@ PLAYERS: Final[tuple[Player, ...]] = (
             "en": "Looks after the certificates of the first hospital",
         },
     ),
+    Player(
+        "registrar",
+        "Bc. Lenka Malá",
+        "registrar",
+        "",
+        "",
+        {
+            "cs": "Rozhoduje, kdo je kdo v registru pacientů",
+            "en": "Decides who is who in the register of patients",
+        },
+    ),
 )
 
 
@@ -170,6 +184,9 @@ class Preparation:
         await _register_issuer(house)
         if not self._empty:
             await _load(house, region)
+            await directory.fill(house.gate, *_of_directory(region))
+            await _describe_senders(house, region)
+            await _fill_register(house, region)
         await _open_accounts(house, region)
         await _number_professionals(house, region)
 
@@ -206,6 +223,12 @@ async def _register_clients(house: House, region: Region) -> None:
             ),
             now,
         )
+
+
+async def _describe_senders(house: House, region: Region) -> None:
+    """The hospitals as senders of HL7 v2 messages."""
+    hospitals = [(f"hospital-{h.key}", h.ico, h.name) for h in region.hospitals]
+    await hl7.fill(house.gate, house.db, await system_caller(house.db, "loader"), hospitals)
 
 
 async def _register_issuer(house: House) -> None:
@@ -270,6 +293,31 @@ async def _load(house: House, region: Region) -> None:
             loader = await system_caller(house.db, "loader")
             declared = Change("create", "Consent", None, care.reserve(found[1]))
             await house.gate.commit(loader, [declared])
+
+
+async def _fill_register(house: House, region: Region) -> None:
+    """What the hospitals tell of people under their own numbers, for the registrars."""
+    if house.services.registers is not None:
+        callers = {
+            h.key: await system_caller(house.db, f"hospital-{h.key}") for h in region.hospitals
+        }
+        loader = await system_caller(house.db, "loader")
+        await persons.fill(house.services, house.services.registers, callers, loader)
+
+
+def _of_directory(region: Region) -> tuple[list[directory.Hospital], list[directory.Physician]]:
+    """The region's hospitals and physicians as the register of providers has them."""
+    hospitals = [
+        directory.Hospital(h.key, h.name, h.ico, h.street, h.city, h.postal_code)
+        for h in region.hospitals
+    ]
+    people = [
+        directory.Physician(
+            d.hospital, d.krzp, d.given, d.family, d.prefix, d.suffix, d.specialty, d.gender
+        )
+        for d in region.practitioners
+    ]
+    return hospitals, people
 
 
 async def _registered(house: House, person: Person) -> tuple[int, str] | None:

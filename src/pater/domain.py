@@ -16,15 +16,22 @@ from starlette.routing import BaseRoute
 from pater.access.attended import Attended
 from pater.access.caller import Caller
 from pater.access.deciding import Ages
+from pater.access.employed import Employed, as_written
+from pater.access.rates import Clients
 from pater.access.revocations import Revocations
 from pater.access.transparency.log import TransparencyLog
 from pater.fhir.issues import Issue
 from pater.records.gate import Gate
+from pater.registers.basic.room import Basic
+from pater.registers.room import Registers
 from pater.store.database import Database
 from pater.store.feed import FeedEvent
 from pater.store.files import Files
 from pater.store.jobs import Handler, Job, enqueue_statement
 from pater.store.journal import JournalEntry
+from pater.store.person_tables import PersonTable
+from pater.store.read import Stored
+from pater.trust.acme import Binding
 from pater.trust.ca import Authority
 from pater.trust.seal.service import Service as SealService
 
@@ -34,6 +41,7 @@ __all__ = [
     "Attention",
     "Check",
     "Conforming",
+    "Conversation",
     "CreateHandler",
     "Domain",
     "FeedEvent",
@@ -41,10 +49,14 @@ __all__ = [
     "Job",
     "Letters",
     "Listener",
+    "Looked",
+    "Looking",
     "NavEntry",
     "Operation",
     "OperationRequest",
     "Parts",
+    "PersonTable",
+    "QueriedHandler",
     "Services",
     "enqueue_statement",
 ]
@@ -67,6 +79,25 @@ Conforming = Callable[[dict[str, Any]], Awaitable[Sequence[Issue]]]
 
 # (caller, parsed resource, bytes as received, Prefer return value) -> answer; None = not for me
 CreateHandler = Callable[[Caller, dict[str, Any], bytes, str], Awaitable[Answer | None]]
+
+
+# (caller, PUT or DELETE, the query, parsed resource if any, Prefer return value) -> answer;
+# None = not for me
+QueriedHandler = Callable[
+    [Caller, str, Sequence[tuple[str, str]], dict[str, Any] | None, str], Awaitable[Answer | None]
+]
+
+
+@dataclass(frozen=True, slots=True)
+class Looked:
+    """What a search of a type is asked as, and how what it found is shown."""
+
+    parameters: Sequence[tuple[str, str]]
+    show: Callable[[Sequence[Stored]], Awaitable[list[Stored]]]
+
+
+# (caller, parameters) -> how the search is done; None = as it is
+Looking = Callable[[Caller, Sequence[tuple[str, str]]], Awaitable[Looked | None]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,6 +156,9 @@ class Attention:
 # who looks -> what they should be told; asked each time the first page of a portal is shown
 Attending = Callable[[Caller], Awaitable[Sequence[Attention]]]
 
+# one connection of a protocol that is not HTTP, until it ends
+Conversation = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
+
 # (address, subject, text) -> handed to the mail gateway; raises OSError when it cannot be
 Letters = Callable[[str, str, str], Awaitable[None]]
 
@@ -152,10 +186,15 @@ class Services:
     seals: SealService | None = None  # None where nothing is sealed
     secret: bytes = b""  # for what a domain's pages seal
     demo: bool = False
+    registers: Registers | None = None  # who is who; None where persons are not kept
     attended: Attended | None = None  # tells of questions about one person before they are decided
     parents: Ages = field(default_factory=Ages)  # how long parents act for their children
     certification: Authority | None = None  # None where nobody certifies
+    acme: Binding | None = None  # keys by which servers of a provider get certificates
     letters: Letters | None = None  # mail to people; None where there is no gateway
+    basic: Basic | None = None  # links to the basic registers; None = there are none
+    clients: Clients | None = None  # how often each client may ask; None = as often as they like
+    employed: Employed = as_written  # who still works where their account says
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,7 +202,8 @@ class Domain:
     """One system of the mission: its name, what it adds to the API, its listeners and pages.
 
     `build` turns it into its working parts once the services are there; `migrations` is the folder
-    of its plain tables, `templates` and `locale` the folders of its pages.
+    of its plain tables, `templates` and `locale` the folders of its pages. `persons` are those of
+    its tables that carry a person number: their rows move when two persons are merged.
     """
 
     name: str
@@ -174,6 +214,7 @@ class Domain:
     locale: Path | None = None
     static: Path | None = None
     navigation: Sequence[NavEntry] = ()
+    persons: Sequence[PersonTable] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -181,6 +222,10 @@ class Parts:
     """The working parts of a domain, or of a room of `rest`."""
 
     creates: Mapping[str, CreateHandler] = field(default_factory=lambda: MappingProxyType({}))
+    # what takes PUT and DELETE of a type by a query, before they are ordinary ones
+    queried: Mapping[str, QueriedHandler] = field(default_factory=lambda: MappingProxyType({}))
+    # what makes another search of a search of a type, before it is read
+    looking: Mapping[str, Looking] = field(default_factory=lambda: MappingProxyType({}))
     checks: Mapping[str, Check] = field(default_factory=lambda: MappingProxyType({}))
     operations: Sequence[Operation] = ()
     # what GET /metadata?mode=… answers for a mode, anew each time
@@ -193,6 +238,8 @@ class Parts:
     routes: Sequence[BaseRoute] = ()  # addresses outside the FHIR dispatcher, before it
     # what the CapabilityStatement says more of a type ("" = of the whole API)
     described: Mapping[str, Mapping[str, Any]] = field(default_factory=lambda: MappingProxyType({}))
+    # what answers connections at a port of its own, by protocol (`mllp`); the roof opens the ports
+    ports: Mapping[str, Conversation] = field(default_factory=lambda: MappingProxyType({}))
     # what goes on in the background of every process until its event is set
     tasks: Sequence[Callable[[asyncio.Event], Awaitable[None]]] = ()
     attention: Attending | None = None

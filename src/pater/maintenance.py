@@ -12,7 +12,7 @@ from typing import Final
 
 import structlog
 
-from pater.access import lockout, places, relations
+from pater.access import lockout, places, probing, relations
 from pater.access.grants import purge as purge_grants
 from pater.access.sessions import purge_sessions
 from pater.access.transparency import archives
@@ -27,6 +27,7 @@ from pater.store.feed import purge as purge_feed
 from pater.store.jobs import known, purge
 from pater.store.migrate import ensure_partitions
 from pater.store.text_index import KIND as WORDS
+from pater.trust import acme
 
 EVERY: Final = 600.0  # seconds
 FIRST: Final = 60.0
@@ -56,12 +57,14 @@ async def maintain(house: House) -> None:
     await places.purge(house.db, now())
     await purge_grants(house.db, now)
     await relations.purge(house.db, now())
+    await probing.purge(house.db, now())
     await purge(house.db)
     await sweep(house)
     await purge_events(house.db, now())
     await shorten_feed(house)
     await archive_journal(house)
     await certification(house.settings, house.db).keep_up()
+    await acme.purge(house.db, now())
     await fill_codes(house.db)
     numbers = list(range(len(RESOURCE_TYPES)))
     for row in await house.db.fetch(_UNTRAINED, numbers, ENOUGH):

@@ -5,11 +5,9 @@ from __future__ import annotations
 import asyncio
 import gc
 import hashlib
-import logging
 import signal
 import socket
 import ssl
-import sys
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass
@@ -17,13 +15,12 @@ from functools import partial
 from pathlib import Path
 from typing import Final
 
-import structlog
 import uvicorn
 import uvloop
 from asyncpg import InterfaceError, PostgresError
 from starlette.types import ASGIApp
 
-from pater import tls
+from pater import log_lines, ports, tls
 from pater.app import House, build, listeners, open_house, rooms, workers
 from pater.maintenance import keep_up
 from pater.processes import Processes
@@ -148,7 +145,7 @@ class Extras:
 
 def run(settings: Settings, extras: Extras | None = None) -> None:
     """Serves until it is told to stop."""
-    configure_logging(settings.log_level)
+    log_lines.configure(settings.log_level)
     make_data_folder(settings)
     with database(settings) as dsn:
         if settings.workers == 1:
@@ -209,6 +206,7 @@ async def _serve(
         _calm_collector()
         stop = asyncio.Event()
         async with AsyncExitStack() as stack:
+            await stack.enter_async_context(_mllp(settings, house))
             await stack.enter_async_context(listeners(house, chores=number == 0))
             await stack.enter_async_context(workers(house))
             group = await stack.enter_async_context(asyncio.TaskGroup())
@@ -218,6 +216,27 @@ async def _serve(
                     group.create_task(house.services.log.keeper.keep_up(stop))
             await server.serve(None if alive is None else [_shared_port(settings)])
             stop.set()
+
+
+@asynccontextmanager
+async def _mllp(settings: Settings, house: House) -> AsyncIterator[None]:
+    """The port of MLLP, where there is one. Raises ServingError."""
+    talks = [parts.ports["mllp"] for parts in house.parts.values() if "mllp" in parts.ports]
+    if not settings.mllp_port or not talks:
+        yield
+        return
+    async with AsyncExitStack() as stack:
+        try:
+            await stack.enter_async_context(ports.opened(settings, talks[0]))
+        except ports.PortError as error:
+            advice = "Set PATER_TLS_CERTIFICATE, PATER_TLS_KEY and PATER_TLS_CLIENTS."
+            raise ServingError(f"{error}.", advice) from error
+        except OSError as error:  # ssl.SSLError is one
+            raise ServingError(
+                f"The port {settings.mllp_port} of MLLP cannot be opened: {error.strerror}.",
+                "Look at PATER_MLLP_PORT, and at the files of PATER_TLS_*.",
+            ) from error
+        yield
 
 
 def _shared_port(settings: Settings) -> socket.socket:
@@ -306,18 +325,3 @@ def _calm_collector() -> None:
     gc.collect()
     gc.freeze()
     gc.set_threshold(50_000, 20, 100)
-
-
-def configure_logging(level: str) -> None:
-    """Structured lines on standard error, without personal data: no content of requests."""
-    number = logging.getLevelNamesMapping().get(level.upper(), logging.INFO)
-    logging.basicConfig(level=number, format="%(levelname)s %(name)s %(message)s")
-    structlog.configure(
-        wrapper_class=structlog.make_filtering_bound_logger(number),
-        processors=[
-            structlog.processors.add_log_level,
-            structlog.processors.TimeStamper(fmt="iso", utc=True),
-            structlog.processors.JSONRenderer(),
-        ],
-        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
-    )

@@ -11,13 +11,16 @@ from pathlib import Path
 from typing import Any, Final
 
 from pater.access.policy import PolicyError, named
+from pater.access.probing import read_bounds
+from pater.access.rates import read_rates
 from pater.trust.seal.origins import origins_of
 
 PREFIX: Final = "PATER_"
 _NUMBERS: Final = (
     "port", "workers", "max_body", "mail_port", "feed_days", "journal_months", "journal_years",
+    "acme_port", "mllp_port",
 )  # fmt: skip
-SECRET: Final = frozenset({"mail_password", "seal_password", "database_url"})
+SECRET: Final = frozenset({"mail_password", "seal_password", "database_url", "basic_token"})
 
 
 class SettingsError(ValueError):
@@ -59,11 +62,20 @@ class Settings:
     seal_password_file: str = ""  # the same from a file
     seal_roots: str = ""  # folder of PEM files: authorities whose seals and stamps are believed
     seal_origins: str = ""  # http://host[:port] …: where lists and answers are fetched from; none
+    directory_providers: str = ""  # CSV file of the register of providers, imported each day
+    directory_professionals: str = ""  # the same of professionals
+    basic_registers: str = ""  # address of the interface of the basic registers; none
+    basic_token: str = ""  # the bearer token for it
     policy: str = "cz"  # who may what: cz, declared, or the path of a policy file
     tls_certificate: str = ""  # PEM file: we end TLS ourselves; else a proxy does
     tls_key: str = ""
     tls_clients: str = ""  # PEM file with the authorities of clients' certificates
     certificate_proxies: str = ""  # networks whose header Client-Cert is believed
+    acme_networks: str = ""  # private networks whose hosts may get certificates: 10.1.0.0/16
+    acme_port: int = 80  # where hosts answer when ACME asks for their proof
+    mllp_port: int = 0  # HL7 v2 over MLLP, with TLS and tls_clients; 0 = none
+    rates: str = ""  # system=600000/120000 login=off …: limits other than those of access.rates
+    probing: str = ""  # system=200/1000 …: bounds of looking for people, see access.probing
     log_level: str = "info"
 
     @property
@@ -147,6 +159,10 @@ def _typed(name: str, text: str) -> Any:
             number = int(text)
         except ValueError as error:
             raise SettingsError(f"{name} is a whole number, not {text!r}") from error
+        if name == "acme_port" and not 1 <= number <= 65_535:
+            raise SettingsError(f"acme_port is from 1 to 65535, not {number}")
+        if name == "mllp_port" and not 0 <= number <= 65_535:
+            raise SettingsError(f"mllp_port is from 1 to 65535, or 0 for none, not {number}")
         if name == "feed_days" and not 0 <= number <= 36_500:
             raise SettingsError(f"feed_days is from 0 to 36500, not {number}")
         if name == "journal_months" and number and not 2 <= number <= 1200:
@@ -160,6 +176,18 @@ def _typed(name: str, text: str) -> Any:
             origins_of(text)
         except ValueError as error:
             raise SettingsError(f"seal_origins: {error}") from error
+    if name == "rates":
+        try:
+            read_rates(text)
+        except ValueError as error:
+            raise SettingsError(f"rates: {error}") from error
+    if name == "probing":
+        try:
+            read_bounds(text)
+        except ValueError as error:
+            raise SettingsError(f"probing: {error}") from error
+    if name == "basic_registers" and not text.startswith(("https://", "http://")):
+        raise SettingsError(f"basic_registers is an address, http(s)://…, not {text!r}")
     if name == "mail_tls" and text not in ("", "starttls", "tls"):
         raise SettingsError(f"mail_tls is starttls or tls, not {text!r}")
     if name == "policy":
@@ -167,7 +195,7 @@ def _typed(name: str, text: str) -> Any:
             named(text)
         except PolicyError as error:
             raise SettingsError(f"policy: {error.problems[0]}") from error
-    if name in ("hook_networks", "certificate_proxies"):
+    if name in ("hook_networks", "certificate_proxies", "acme_networks"):
         try:
             [ip_network(part.strip()) for part in text.split(",") if part.strip()]
         except ValueError as error:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+from collections.abc import Sequence
 from datetime import timedelta
 from pathlib import Path
 
@@ -11,15 +12,17 @@ from click.testing import CliRunner, Result
 
 from pater.access import clients, policy_versions
 from pater.access.policy_files import body_of, shipped
+from pater.access.probing import Bound, Probing
 from pater.app import now
 from pater.cli import main
 from pater.records.standing_kept import StandingKept
 from pater.store.database import Database
 from pater.store.embedded import EmbeddedPostgres
+from pater.store.journal import JournalEntry
 from tests.access.test_smart import HOSPITAL
 from tests.access.test_standing import consent, encounter
 from tests.conftest import Clock, database_dsn
-from tests.rest.world import BASE, world
+from tests.rest.world import BASE, CLINICIAN, world
 
 
 async def test_a_decision_is_explained_step_by_step(
@@ -103,3 +106,33 @@ async def test_policies_are_kept_and_checked(
     refused = await run("check", str(bad))
     assert refused.exit_code == 1
     assert "rules[0]" in refused.output
+
+
+async def test_who_went_through_people_is_listed(
+    database: Database, postgres: EmbeddedPostgres, tmp_path: Path
+) -> None:
+    name = await database.fetchval("select current_database()")
+    env = {
+        "PATER_DATA": str(tmp_path / "data"),
+        "PATER_DATABASE_URL": database_dsn(postgres.dsn, name),
+    }
+
+    async def run() -> str:
+        words = ["access", "alarms"]
+        result = await asyncio.to_thread(CliRunner().invoke, main, words, env=env)
+        assert result.exit_code == 0, result.output
+        return result.output
+
+    assert await run() == "None.\n"
+    probing = Probing(now, {"person": Bound(2, 3)})
+    entries: list[JournalEntry] = []
+
+    async def journal(some: Sequence[JournalEntry]) -> None:
+        entries.extend(some)
+
+    await probing.missed(CLINICIAN, ["a", "b", "c", "d"], database, journal)
+    [last, first] = (await run()).splitlines()
+    assert "stopped" in last and "alarm" in first
+    for line in (first, last):
+        assert "3 people" in line and f"person/{CLINICIAN.id}" in line and "12345679" in line
+    assert [each.reason for each in entries] == ["probing-alarm", "probing-stopped"]

@@ -10,7 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pater.access.caller import Caller
+from pater.access.caller import Caller, Kind
+from pater.access.deciding import ACTIONS, RELATIONS
 from pater.access.facts import Facts
 from pater.access.policy import PolicyError, named, shipped
 from pater.access.policy_files import FOLDER, read_policy
@@ -222,3 +223,26 @@ def test_a_provider_states_care_and_a_patient_a_will() -> None:
     assert not CZ.decide(patient, "create", "Consent", person=2).allowed
     assert not CZ.decide(patient, "delete", "Consent", person=1).allowed
     assert not CZ.decide(patient, "create", "Observation").allowed
+
+
+@pytest.mark.parametrize("name", ["cz", "declared"])
+@pytest.mark.parametrize("kind", ["person", "system"])
+def test_research_sees_no_identifiable_person_whatever_it_states(name: str, kind: Kind) -> None:
+    policy = shipped(name)
+    everything = Facts(frozenset(RELATIONS))
+    for purpose in ("HRESCH", "TREAT", "PUBHLTH", "PATRQT", ""):
+        who = Caller(
+            kind=kind, id="r", name="R", role="researcher", organization="12345679",
+            purpose=purpose, strength=3, scopes=("system/*.cruds", "user/*.cruds"), person=7,
+        )  # fmt: skip
+        for action in ACTIONS:
+            for type_ in ("Patient", "Observation", "Coverage", "Flag", "Bundle"):
+                for person, facts in ((None, None), (7, everything), (8, everything)):
+                    found = policy.decide(who, action, type_, person=person, facts=facts)
+                    assert not found.allowed and found.reason == "secondary-use"
+            # nor what a document brought of a place or a physician, nor who looked
+            for type_ in ("Organization", "Practitioner", "AuditEvent"):
+                assert not policy.decide(who, action, type_, person=8, facts=everything).allowed
+        assert policy.decide(who, "read", "CodeSystem").allowed
+        line = policy.explain(who, "read", "Observation", person=8, facts=everything)
+        assert "2025/327" in line

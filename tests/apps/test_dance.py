@@ -283,6 +283,30 @@ async def test_introspection_tells_an_app_of_its_own_tokens(desk: Desk) -> None:
     assert stranger.status_code == 401
 
 
+async def test_with_the_employment_of_its_person_a_token_is_worth_nothing(desk: Desk) -> None:
+    token = await desk.tokens("alena", scope="openid offline_access user/*.rs")
+
+    async def worth(kind: str) -> bool:
+        form = {"token": token[kind], "client_id": "diary"}
+        answer = await desk.http.post("/oauth/introspect", data=form)
+        assert answer.status_code == 200, answer.text
+        return answer.json()["active"] is True
+
+    kinds = ("access_token", "refresh_token")
+    assert [await worth(kind) for kind in kinds] == [True, True]
+    await desk.house.db.execute(
+        "insert into provider_role (role, practitioner, organization, employment, active, since,"
+        " until) values ('left', 'practitioner-1', 'elsewhere', true, true, '2010-01-01',"
+        " '2020-12-31')"
+    )
+    try:
+        assert [await worth(kind) for kind in kinds] == [False, False]
+        header = {"Authorization": f"Bearer {token['access_token']}"}
+        assert (await desk.http.get("/oauth/userinfo", headers=header)).status_code == 403
+    finally:
+        await desk.house.db.execute("delete from provider_role where role = 'left'")
+
+
 @pytest.mark.parametrize("kind", ["access_token", "refresh_token"])
 async def test_an_app_gives_its_token_back(desk: Desk, kind: str) -> None:
     token = await desk.tokens(scope="offline_access patient/*.rs")

@@ -318,3 +318,41 @@ async def test_each_warning_is_given_once_and_by_mail_where_wanted(desk: Desk) -
 def test_a_warning_is_due_in_its_time() -> None:
     said = [orders.due(timedelta(days=d)) for d in (0, 7, 7.1, 14, 15, 30, 31)]
     assert said == [7, 7, 14, 14, 30, 30, None]
+
+
+async def test_servers_get_keys_for_the_own_hosts(desk: Desk) -> None:
+    await desk.house.db.execute("delete from acme_key")
+    assert "No keys yet" in (await desk.get("admin-a", "/certificates/servers")).text
+    assert 'href="/certificates/servers"' in (await desk.get("admin-a", "/certificates")).text
+    path = "/certificates/servers/new"
+    for wrong in ("", "10.1.2.3", "*.a.test", "a b/c", "x" * 6000, "\n".join(map(str, range(30)))):
+        assert (
+            "Write one DNS name a line" in (await desk.post("admin-a", path, 422, hosts=wrong)).text
+        )
+    shown = await desk.post("admin-a", path, 200, hosts="nis.a.test\r\nPACS.a.test")
+    assert shown.headers["cache-control"] == "no-store"
+    binding = desk.services.acme
+    assert binding is not None
+    (given,) = await binding.listing(ICO_A)
+    assert given.hosts == ("nis.a.test", "pacs.a.test") and given.organization == "Nemocnice A"
+    assert given.id in shown.text and binding.shown(given.id) in shown.text
+    listed = (await desk.get("admin-a", "/certificates/servers")).text
+    assert given.id in listed and "not used yet" in listed and binding.shown(given.id) not in listed
+    # another provider's administrator knows nothing of it
+    assert given.id not in (await desk.get("admin-b", "/certificates/servers")).text
+    end = f"/certificates/servers/{given.id}/end"
+    await desk.get("admin-b", end, 404)
+    await desk.post("admin-b", end, 404, page=path)
+    await desk.get("admin-a", "/certificates/servers/x/end", 404)
+    await desk.post("admin-a", end)
+    assert "ended" in (await desk.get("admin-a", "/certificates/servers?ended=1")).text
+    acts = await desk.house.db.fetch(
+        "select interaction, organization from journal_entry where query like $1 order by seq",
+        f"%key={given.id}%",
+    )
+    assert [tuple(act) for act in acts] == [("acme-key", ICO_A), ("acme-key-end", ICO_A)]
+
+
+async def test_what_renews_itself_is_warned_of_later(desk: Desk) -> None:
+    said = [orders.due(timedelta(days=d), timedelta(days=90)) for d in (7, 14, 15, 30)]
+    assert said == [7, 14, None, None]

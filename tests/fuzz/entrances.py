@@ -18,6 +18,7 @@ from tests.fuzz.seeds import OWN
 from tests.system.running import Running
 
 FORM: Final = {"content-type": "application/x-www-form-urlencoded"}
+JOSE: Final = {"content-type": "application/jose+json"}
 NDJSON: Final = {"content-type": "application/fhir+ndjson"}
 TIME_STAMP: Final = {"content-type": "application/timestamp-query"}
 ASSERTION: Final = (
@@ -58,7 +59,146 @@ SIMULATED: Final = {
     "scope": "openid", "state": "s", "nonce": "n", "code_challenge": "c" * 43,
     "code_challenge_method": "S256",
 }  # fmt: skip
+_UUID: Final = "00000000-0000-4000-8000-000000000000"
+_SERIAL: Final = "4f3a2b1c0d9e8f7a6b5c4d3e2f1a0b9c"
+_JSON: Final = {"content-type": "application/json"}
+_RIGHTS: Final = {
+    "idSluzbyEZ": "read", "idTypuDokumentace": "11502-2", "opravnujiciOsoba.role": "Pacient",
+    "opravnujiciOsoba.hodnota": "2066425387", "opravnenaOsoba.role": "PZS",
+    "opravnenaOsoba.hodnota": "12345679",
+}  # fmt: skip
+_SEALED: Final[tuple[tuple[str, Any], ...]] = (
+    ("create", {"format": "jades", "level": "B", "packaging": "enveloping",
+                "content": [{"name": "a", "mime": "text/plain", "data": "YQ=="}]}),
+    ("create", {"items": [{"format": "cades", "level": "T", "packaging": "detached", "content": [
+        {"sha256": "ypeBEsobvcr6wjGzmiPcTaeG7/gUfE5yuYB3ha/uSLs="}], "options": {}}]}),
+    ("validate", {"seal": "eyJhIjoxfQ==", "content": [{"data": "YQ=="}]}),
+    ("extend", {"seal": "MAA=", "level": "LTA", "content": [{"data": "YQ=="}]}),
+    ("stamp", {"sha256": "ypeBEsobvcr6wjGzmiPcTaeG7/gUfE5yuYB3ha/uSLs="}),
+)  # fmt: skip
+_REGISTERS: Final[Mapping[str, Any]] = {
+    "/krpzs/api/v2/Poskytovatel/hledat/ico": {"ico": "12345679"},
+    "/krpzs/api/v2/Poskytovatel/hledat/nazev": {"nazev": "nemocnice"},
+    "/krpzs/api/v2/Poskytovatel/hledat/misto": {"obec": "Brno", "ulice": "a", "oborPece": "b"},
+    "/krpzs/api/v2/Poskytovatel/reklamuj/udaj": {
+        "zaznamId": "place-1", "typ": "Location", "udaj": "nazev", "popis": "Jiný název"},
+    "/krzp/api/v2/pracovnik/hledat/krzpid": {"krzpid": "100000017"},
+    "/krzp/api/v2/pracovnik/hledat/jmenoPrijmeniDatumNarozeni": {
+        "jmeno": "Alena", "prijmeni": "Horáková", "datumNarozeni": "1975-03-02"},
+    "/krzp/api/v2/pracovnik/hledat/zamestnavatel": {"ico": "12345679"},
+    "/krzp/api/v2/pracovnik/reklamuj/udaj": {
+        "zaznamId": "krzp-100000017", "udaj": "zpusobilost", "popis": "Chybí atestace"},
+}  # fmt: skip
+_NUMBER: Final = {"mistniId": {"system": "https://b.example/mrn", "hodnota": "1"}}
+_PERSON: Final = {"jmeno": "Eva", "prijmeni": "Nováková", "datumNarozeni": "1980-02-01",
+                  "pohlavi": "Z", "doklady": [{"druh": "P", "cislo": "39812345"}],
+                  "adresy": [{"ulice": "Dlouhá", "obec": "Brno"}]}  # fmt: skip
+_RID: Final = {"rid": "2066425387"}
+_PATIENTS: Final[Mapping[str, Any]] = {
+    "hledat/rid": _RID, "hledat/univerzalni": {**_PERSON, **_RID},
+    "hledat/jmenoPrijmeniRodneCislo": {**_PERSON, "rodneCislo": "8052011234"},
+    "hledat/jmenoPrijmeniDatumNarozeni": _PERSON,
+    "hledat/doklad": {"doklad": {"druh": "ID", "cislo": "123456789", "stat": "CZE"}},
+    "hledat/cizinecCisloPojistence": {"cisloPojistence": "8052011234"},
+    "historie/pojisteni": _RID, "historie/registrujiciPoskytovatel": _RID,
+    "zalozit": {**_NUMBER, "pacient": _PERSON}, "zmenit": {**_NUMBER, "pacient": _PERSON},
+    "docasnyRid": {**_NUMBER, "pacient": {"pohlavi": "M"}},
+    "sloucit": {**_RID, "druhyRid": "1000000090", "duvod": "a"},
+    "rozdelit": {**_RID, "duvod": "a"},
+    "reklamuj/udaj": {**_RID, "udaj": "adresy", "popis": "a"},
+    "hromadne/ztotozneni": {"osoby": [{"zaznamId": "1", "ucel": "LECBA", **_PERSON}, {}]},
+}  # fmt: skip
+_REQUEST: Final = {"datum": "2026-01-01T08:00:00Z", "ucel": "LECBA", "zadostId": _UUID}
+_PERIOD: Final = {"since": "2026-01-01", "until": "2030-01-01", "key": _UUID, "csrf": "{csrf}"}
+PAGES: Final = (
+    _page("/opravneni/over", **_RIGHTS), _page("/Opravneni/Over", **_RIGHTS),
+    *(Entrance("POST", f"/seal/{act}", (), json.dumps(body).encode(), _JSON)
+      for act, body in _SEALED),
+    *(Entrance("POST", path, (), json.dumps(
+        {"zadostInfo": _REQUEST, "zadostData": data}).encode(), _JSON)
+      for path, data in _REGISTERS.items()),
+    *(Entrance("POST", f"/krp/api/v2/pacient/{path}", (), json.dumps(
+        {"zadostInfo": _REQUEST, "zadostData": data}).encode(), _JSON)
+      for path, data in _PATIENTS.items()),
+    _page(f"/krp/api/v2/pacient/hromadne/{_UUID}"),
+    _page(f"/krp/api/v2/pacient/hromadne/{_UUID}/vysledek"),
+    Entrance("DELETE", f"/krp/api/v2/pacient/hromadne/{_UUID}"),
+    _page(f"/seal/jobs/{_UUID}"), _page("/seal/openapi.json"),
+    *(Entrance("POST", f"/acme/{path}", (), OWN["acme"][0], JOSE)
+      for path in ("account/x", "account/x/orders", "certificate/x", "key-change", "order/x",
+                   "proof/x")),
+    _page("/directory", q="nemocnice", place="Brno", page="2"), _page("/directory/place/place-1"),
+    _page("/directory/professional/krzp-100000017"),
+    _page("/.well-known/oauth-authorization-server"), _page("/simulator/identity/jwks"),
+    _page("/fhir/.well-known/smart-configuration"), _page("/audit/log/keys"),
+    _form("/oauth/userinfo", access_token=ASSERTION), _page("/demo-app", code="x", state="s", iss="http://127.0.0.1"),
+    *(_page(f"/pki/{name}") for name in ("chain.pem", "issuing.cer", "root.cer", "root.crl")),
+    Entrance("DELETE", f"/fhir/bulk/{_UUID}"),
+    _page("/account"), _form("/account/sessions", id="x", others="1", csrf="{csrf}"),
+    _page("/account/passkeys/new"), _page("/account/passkeys/x"),
+    _form("/account/passkeys/new", name="n", challenge="x.1.y", credential="{}", csrf="{csrf}"),
+    _form("/account/passkeys/x", name="n", csrf="{csrf}"), _page("/account/app"),
+    _form("/account/app", secret="x.1.y", code="123456", csrf="{csrf}"), _page("/account/codes"),
+    _form("/account/codes", csrf="{csrf}"), _page("/account/password"),
+    _form("/account/password", old="x", new="four words are better", again="four", csrf="{csrf}"),
+    _page("/login/code"), _page("/login/again", next="/account"),
+    _form("/login/again", code="123456", next="/account", csrf="{csrf}"),
+    _form("/login/again/passkey", challenge="x.1.y", credential="{}", next="/", csrf="{csrf}"),
+    _form("/login/passkey", challenge="x.1.y", credential='{"id":"a","response":{}}', csrf="x"),
+    _page("/certificates", before=f"2026-01-01T00:00:00+00:00~{_SERIAL}"),
+    _form("/certificates/contact", email="a@example.cz", csrf="{csrf}"),
+    _page("/certificates/new/system"), _page(f"/certificates/{_SERIAL}"),
+    _form("/certificates/new/system", name="IS", request="-----BEGIN CERTIFICATE REQUEST-----\n"
+          "MAA=\n-----END CERTIFICATE REQUEST-----", csrf="{csrf}"),
+    _form("/certificates/new/person", krzp="100000017", given="A", family="B", request="x",
+          csrf="{csrf}"),
+    _page(f"/certificates/{_SERIAL}/file", form="pem"), _page(f"/certificates/{_SERIAL}/renew"),
+    _form(f"/certificates/{_SERIAL}/renew", request="x", csrf="{csrf}"),
+    _page(f"/certificates/{_SERIAL}/revoke"), _page("/certificates/servers"),
+    _form(f"/certificates/{_SERIAL}/revoke", reason="keyCompromise", csrf="{csrf}"),
+    _page("/certificates/servers/new"), _page("/certificates/servers/x/end"),
+    _form("/certificates/servers/new", hosts="is.example.cz", csrf="{csrf}"),
+    _form("/certificates/servers/x/end", csrf="{csrf}"),
+    _page("/patient/will"), _page("/patient/will/history"),
+    _page("/patient/will/new", document="x"),
+    _form("/patient/will/new", topic="category", effect="deny", category="laboratory-report",
+          document="x", who="provider", typed="12345679", step="save", **_PERIOD),
+    _form("/patient/will/end", consent="x", id="x", csrf="{csrf}"), _page("/patient/notices"),
+    _page("/patient/proxies"), _form("/patient/proxies", rid="2066425387", family="N",
+                                     born="1980-02-01", **_PERIOD),
+    *(_form(f"/patient/proxies/{act}", id=_UUID, csrf="{csrf}") for act in ("act", "end", "open")),
+    _page("/patient/directives"), _page("/patient/directives/x/paper"),
+    _form("/patient/directives", title="Přání", text="Bez resuscitace.", **_PERIOD),
+    *(_page(f"/patient/documents/fuzz/{way}") for way in ("json", "pdf", "original/0")),
+    _page("/professional/emergency", patient="fuzz"),
+    _page("/patient/register", attribute="name"), _page("/professional/register/fuzz"),
+    *(_form(f"/{way}", attribute="birthDate", text="O den dříve", csrf="{csrf}")
+      for way in ("patient/register", "professional/register/fuzz")),
+    _page("/registry"), _form("/registry", number="2066425387", family="Nová", given="Eva",
+                              born="1980-02-01", postcode="70200", csrf="{csrf}"),
+    _page("/registry/persons/fuzz", valid="2020-01-01", known="2021-01-01"),
+    _page("/registry/cases", view="decided", reason="possible",
+          after="2026-01-01T00:00:00+00:00~1"), _page("/registry/cases", after="1.5~1"),
+    _page("/registry/cases/1", candidate="1", done="1"), _page("/registry/statistics", days="7"),
+    _form("/registry/cases/1", version="1", other="1", decision="match", note="n", until="7",
+          csrf="{csrf}"), _form("/registry/cases/1/undo", version="1", csrf="{csrf}"),
+    _page("/registry/disputes", after=_UUID), _page(f"/registry/disputes/{_UUID}"),
+    _form(f"/registry/disputes/{_UUID}", version="1", state="kept", answer="ano", csrf="{csrf}"),
+    *(_page(f"/registry/persons/fuzz/{act}") for act in ("merge", "split", "cancel")),
+    _form("/registry/persons/fuzz/merge", other="2066425387", step="do", kind="merge",
+          survivor="fuzz", version="1", versions="1", reason="omyl", csrf="{csrf}"),
+    *(_form(f"/registry/persons/fuzz/{act}", step="do", reason="omyl", csrf="{csrf}")
+      for act in ("split", "cancel")),
+    _page(f"/registry/acts/{_UUID}/undo"), _form(f"/registry/acts/{_UUID}/undo", csrf="{csrf}"),
+    _form("/professional/emergency", patient="fuzz", step="open", hours="4", csrf="{csrf}",
+          reason="unconscious, allergies needed"),
+    _page("/privacy", taken="1", before="x"), _page(f"/privacy/accesses/{_UUID}"),
+    _form(f"/privacy/accesses/{_UUID}", verdict="justified", note="ok", csrf="{csrf}"),
+    _form(f"/privacy/accesses/{_UUID}/undo", csrf="{csrf}"),
+)  # fmt: skip
+"""What people, providers and their systems fill in; the tests see that every route stands here."""
 ENTRANCES: Final = (
+    *PAGES,
     Entrance("POST", "/fhir/$import", (), LINES, NDJSON),
     Entrance("POST", "/fhir/$import?mode=trust", (), LINES, NDJSON),
     _page("/fhir/bulk/00000000-0000-4000-8000-000000000000"),
@@ -92,9 +232,21 @@ ENTRANCES: Final = (
     _form("/simulator/identity/token", grant_type="authorization_code", code="x",
           client_id="pater", client_secret="simulated-secret"),
     _page("/simulator/identity/userinfo"),
+    _page("/basic-registers"), _page("/simulator/registers"),
+    _form("/simulator/registers", rob="ok", died="x", renamed="x", ended="x", csrf="{csrf}"),
+    _page("/simulator/registers/rob/changes", after="1", count="10"),
+    _page("/simulator/registers/reza/mandates", after="1", count="10"),
+    _page("/simulator/registers/ruian/addresses/1"),
+    _page("/simulator/registers/ros/businesses/27000010"),
+    *(Entrance("POST", f"/simulator/registers/rob/{each}", (),
+               b'{"pseudonym": "x", "family": "x", "document": {"type": "idcard"}}', _JSON)
+      for each in ("find", "read")),
     _page("/simulator/identity/logout", post_logout_redirect_uri="http://127.0.0.1/"),
     Entrance("POST", "/pki/ocsp", (), OWN["ocsp"][0], {"content-type": "application/ocsp-request"}),
     _page("/pki/ocsp/MEIwQDA%2BMDwwOjAJBgUrDgMCGgU="), _page("/pki/issuing.crl"),
+    *(Entrance("POST", f"/acme/{path}", (), OWN["acme"][0], JOSE)
+      for path in ("account", "order", "order/x/finalize", "proof/x/http-01", "revoke")),
+    _page("/acme/directory"), _page("/acme/nonce"),
     _page("/health/ready"), _page("/static/site.css"), _page("/"), _page("/robots.txt"),
     _page("/language", lang="en", next="/patient"), _page("/login", next="/professional"),
     _form("/login", login="clinician-b", password="x", next="/professional", csrf="x"),

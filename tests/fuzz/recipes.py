@@ -126,8 +126,16 @@ GROUP: Final[Json] = {
     "resourceType": "Group", "id": "fuzz", "type": "person", "actual": True,
     "member": [{"entity": {"reference": "Patient/fuzz"}}],
 }  # fmt: skip
-SETUP: Final[tuple[Json, ...]] = (PATIENT, {**PATIENT, "id": "fuzz2"}, OBSERVATION, CODES, VALUES,
-                                  MAP, COMPOSITION, GROUP, TOPIC, PROFILE)  # fmt: skip
+KNOWN: Final[Json] = {
+    "resourceType": "Patient",
+    "id": "fuzz3",
+    "identifier": [{"system": "https://ncez.mzcr.cz/fhir/sid/rid", "value": "2066425387"}],
+    "name": [{"family": "Známá", "given": ["Iva"]}],
+    "birthDate": "1971-11-26",
+}
+"""Of whom the questions by RID speak."""
+SETUP: Final[tuple[Json, ...]] = (PATIENT, {**PATIENT, "id": "fuzz2"}, KNOWN, OBSERVATION, CODES,
+                                  VALUES, MAP, COMPOSITION, GROUP, TOPIC, PROFILE)  # fmt: skip
 
 
 def _entry(method: str, url: str, resource: Any = None, **more: str) -> Json:
@@ -237,7 +245,26 @@ RECIPES: Final[tuple[Recipe, ...]] = (
         "content-type": "application/x-www-form-urlencoded", "prefer": "respond-async"}),
     _get("/Observation/fuzz/_history/1", _format="xml"), _get("/metadata", mode="terminology"),
     _get("/Observation/$lastn", patient="Patient/fuzz", max="2", code="8867-4"),
-    _get("/Composition/fuzz/$document", persist="true"),
+    _get("/Composition/fuzz/$document", persist="true"), _get("/Bundle/fuzz/$seal"),
+    _post("/Patient/$match", {"resourceType": "Parameters", "parameter": [
+        {"name": "resource", "resource": PATIENT}, {"name": "count", "valueInteger": 3},
+        {"name": "onlyCertainMatches", "valueBoolean": False}]}),
+    _get("/Patient/$ihe-pix", sourceIdentifier="https://ncez.mzcr.cz/fhir/sid/rid|2066425387",
+         targetSystem="https://ncez.mzcr.cz/fhir/sid/rcis"),
+    _post("/Patient/$krp-find", named({"family:valueString": "Nováková",
+          "given:valueString": "Eva", "birthDate:valueString": "1980-02-01",
+          "documentType:valueString": "P", "documentNumber:valueString": "39812345",
+          "purpose:valueString": "LECBA"})),
+    *(_post(f"/Patient/$krp-{name}", named({"rid:valueString": "2066425387"}))
+      for name in ("insurance", "registering")),
+    _post("/Patient/$krp-merge", named({"rid:valueString": "2066425387",
+          "other:valueString": "1000000090", "reason:valueString": "one person"})),
+    _post("/Patient/$krp-split", named({"rid:valueString": "2066425387",
+          "reason:valueString": "two persons"})),
+    _post("/Patient/$krp-dispute", named({"rid:valueString": "2066425387",
+          "element:valueString": "name", "reason:valueString": "misspelt"})),
+    _get("/HealthcareService/$nearby", near="49.2|16.6|20|km", service="x", text="y",
+         open="2026-01-01T10:00:00Z"),
     _get("/Observation/fuzz/$diff", fromVersion="1", includeMeta="true"),
     _get("/$diff", **{"from": "Observation/fuzz/_history/1", "to": "Observation/fuzz"}),
     _get("/Observation/fuzz/$meta"), _get("/$versions"),
@@ -250,11 +277,11 @@ RECIPES: Final[tuple[Recipe, ...]] = (
     _get("/Patient/fuzz/$access-explain", client="hospital-b", purpose="TREAT", action="search",
          type="Observation", language="cs"),
     _post("/$may", named({"service:valueCode": "read", "document:valueCode": "11502-2",
-          "grantorRole:valueCode": "Pacient", "grantor:valueString": "9900000049",
+          "grantorRole:valueCode": "Pacient", "grantor:valueString": "2066425387",
           "granteeRole:valueCode": "PZS", "grantee:valueString": "12345679"})),
     _post("/Patient/$isolation-ordered", named({
         "identifier:valueIdentifier": {"system": "https://ncez.mzcr.cz/fhir/sid/rid",
-                                       "value": "9900000049"},
+                                       "value": "2066425387"},
         "family:valueString": "Nováková", "given:valueString": "Eva"})),
     _post("/Patient/fuzz/$emergency-access", named({
         "reason:valueString": "unconscious, allergies needed", "hours:valueInteger": 4})),

@@ -93,6 +93,14 @@ OWN: Final[Mapping[str, tuple[bytes, ...]]] = {
         "+RrKK8tLLWzIokimVtRWsUUcrcNAuMmUkROus+Jr7auGKsn/tSHLypFqabeMgmGgADAKBggqhkjOPQQDAgNIADBF"
         "AiBj0phIH5fSnTP6WIOZYOfIZHVrMhHiC6VNXXN8hc11jAIhAKXTSiupttkeMVZS9RgMPzoH3gGfqXNdj2wULVjg"
         "T2dZ"),),
+    "acme": (
+        b'{"protected":"eyJhbGciOiAiRVMyNTYiLCAibm9uY2UiOiAibiIsICJ1cmwiOiAiaHR0cDovL2EvYWNtZS'
+        b'9hY2NvdW50IiwgImp3ayI6IHsia3R5IjogIkVDIiwgImNydiI6ICJQLTI1NiIsICJ4IjogIno2SVFyRXZkS2'
+        b'5QYlh6TkxXVGVLb3huWlZRM2xSbHd4akpNdlFyQ1ZtaG8iLCAieSI6ICJYTGxvTW40b0V3ZVJyQXJfOXE5NF'
+        b'Q4V2lpTGszSDl5Rk5mVXhZVEdEZ3kwIn19","payload":"eyJvbmx5UmV0dXJuRXhpc3RpbmciOiB0cnVlf'
+        b'Q","signature":"kx3C_F2RBYNJ0fXeFfu7AABMovadNWbOKfdJWTbeet92eOoj7pDXmoPmUPgMDLNAMCgH'
+        b'yS8HW0HFu8W-8fiEQA"}',
+    ),
     "ocsp": (b64decode(
         "MGAwXjBCMEAwPjAJBgUrDgMCGgUABBRubm5ubm5ubm5ubm5ubm5ubm5ubgQUa2tra2tra2tra2tra2tra2tra2sC"
         "BRI0VniQohgwFjAUBgkrBgEFBQcwAQIEBwQFbm9uY2U="),),
@@ -106,6 +114,20 @@ OWN: Final[Mapping[str, tuple[bytes, ...]]] = {
         b'"Patient/p2"},"role":{"code":"1"}},{"what":{"reference":"Observation/o/_history/2"}}]}',
         b'{"resourceType":"AuditEvent","type":{"code":"x"},"recorded":"2026-11-23T00:00:00+01:00",'
         b'"agent":[{"requestor":false}],"source":{"observer":{"display":"x"}}}',
+    ),
+    "hl7": (
+        b"MSH|^~\\&|A|B|C|D|20240101||ADT^A28|1|P|2.5\rPID|||1^^^RC||Nov\xc3\xa1^Eva^^^Ing.^^L|"
+        b"M^J|19850615|F|||K 1&K&1^^Brno^^60200^CZE^H||^PRN^PH^e@x.cz^420^603^1112|||S\rNK1|1|N^P",
+        b"\x0bMSH|^~\\&|A\x1c\r\x0bMSH",
+    ),
+    "register-file": (
+        "ZZ_ID,poskytovatel_ICO,ZZ_nazev,ZZ_obec,ZZ_GPS,ZZ_obor_pece,oteviraci_doba,oddeleni,"
+        "ZZ_datum_zahajeni_cinnosti,opravneni_cislo,spravni_organ,pristroje,vymenna_sit\n"
+        '7,27520536,"Nemocnice ""U Dubu""",Žďár,POINT(50.1 14.4),"a, b (c, d)",Po-Pá 7:00-15:00,'
+        "Interna (4),1.2.2020,x,y,CT;MR,https://a.example/fhir\n".encode(),
+        "krzp;prijmeni;jmeno;pohlavi;datum_narozeni;specializovana_zpusobilost;komora;"
+        "zamestnavatel_ico;zamestnan_od\n112345673;Černá;Eva Ž.;Ž;1980-02-01;x (2010);CLK;"
+        "27520536;2020-01-01\n".encode("cp1250"),
     ),
     "consent": (
         b'{"resourceType":"Consent","status":"active","dateTime":"2026-01-01","provision":{"type":'

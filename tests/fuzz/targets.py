@@ -11,7 +11,7 @@ import tempfile
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import asdict
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from decimal import Decimal
 from functools import lru_cache
 from pathlib import Path
@@ -19,6 +19,7 @@ from typing import Any, Final
 from uuid import UUID
 
 import httpx
+from joserfc.jwk import ECKey
 
 from pater.access import relations, will
 from pater.access.actors import Around
@@ -28,6 +29,13 @@ from pater.access.scopes import ScopeError, allows, parse_scope
 from pater.access.tokens import TokenError, Tokens
 from pater.access.transparency import exporting
 from pater.access.transparency.archive_file import ArchiveError, SignedArchive
+from pater.domains.directory.columns import form_of
+from pater.domains.directory.reading import FileError, RowError, layout_of, rows
+from pater.domains.persons.hl7 import codec as hl7_codec
+from pater.domains.persons.hl7 import reading as hl7_reading
+from pater.domains.persons.hl7 import writing as hl7_writing
+from pater.domains.persons.hl7.codec import Hl7Error
+from pater.domains.persons.hl7.mllp import Broken, Frames
 from pater.fhir import json, patch, xml
 from pater.fhir.definitions import RESOURCE_TYPES
 from pater.fhir.fhirpath import EvaluationError, FhirPathError, compile_expression
@@ -64,6 +72,10 @@ from pater.terminology.languages import BadLanguageError, wish
 from pater.terminology.model import BadFilterError
 from pater.testscript.messages import ScriptError
 from pater.testscript.running import Run
+from pater.trust.acme.errors import AcmeError
+from pater.trust.acme.jose import account_key
+from pater.trust.acme.jose import read as read_acme
+from pater.trust.acme.requests import certificate_of, request_of
 from pater.trust.ca import CaError, ocsp
 from pater.trust.ca.requests import read_request
 from pater.trust.keys import Keys
@@ -329,6 +341,20 @@ def certification_request(data: bytes) -> None:
         assert read_request(data).spki
 
 
+def acme_message(data: bytes) -> None:
+    """A signed message of ACME, and the key and the request that it may hold."""
+    with suppress(AcmeError):
+        found = read_acme(data)
+        assert account_key(found.header.get("jwk")).thumbprint
+    with suppress(AcmeError):
+        assert request_of(data, ("a.test",), _ACCOUNT)
+    with suppress(AcmeError):
+        assert certificate_of(data)
+
+
+_ACCOUNT: Final = account_key(ECKey.generate_key("P-256").as_dict(private=False)).jwk
+
+
 def certificate_question(data: bytes) -> None:
     """A question about certificates (OCSP): what is read can be answered."""
     with suppress(ocsp.RefusedError):
@@ -454,7 +480,47 @@ def seal_seeds() -> tuple[bytes, ...]:
     )
 
 
+_DAY: Final = date(2026, 1, 1)
 _SEALED: Final = Content(b"sealed", "urn:a")
+
+
+def register_file(data: bytes) -> None:
+    """A CSV file of the register of providers: refused, or rows that are valid or refused."""
+    with tempfile.NamedTemporaryFile(suffix=".csv") as file:
+        file.write(data)
+        file.flush()
+        with suppress(FileError):
+            layout = layout_of(Path(file.name))
+            form = form_of(layout.header)
+            places = form.places(layout.header)
+            for row in rows(Path(file.name), layout):
+                with suppress(RowError):
+                    made = form.made(form.cells(places, row.cells), _DAY) if not row.problem else []
+                    for each in made:
+                        assert not has_errors(validate(each)), each
+
+
+def hl7_message(data: bytes) -> None:
+    """An HL7 v2 message: refused, or read; the person in it is a Patient that goes there again."""
+    with suppress(Hl7Error):
+        message = hl7_codec.parse(data)
+        pid = message.first("PID")
+        if pid is not None:
+            told = hl7_reading.told(message, pid)
+            if not told.faults:
+                assert not has_errors(validate_base(told.patient)), told.patient
+            line = hl7_codec.segment("PID", hl7_writing.pid(told.patient))
+            again = hl7_codec.parse(hl7_codec.encoded([_HL7_HEAD, line], "UNICODE UTF-8"))
+            assert again.first("PID") is not None
+    frames = Frames(1000)
+    with suppress(Broken):
+        frames.feed(data)
+        while frames.take() is not None:
+            pass
+
+
+_HL7_HEAD: Final = "MSH|^~\\&|A|B|C|D|20240101||ADT^A28|1|P|2.5"
+
 
 TARGETS: Final[Mapping[str, Callable[[bytes], None]]] = {
     "seal": seal,
@@ -474,6 +540,7 @@ TARGETS: Final[Mapping[str, Callable[[bytes], None]]] = {
     "pattern": pattern,
     "testscript": testscript,
     "certification-request": certification_request,
+    "acme": acme_message,
     "ocsp": certificate_question,
     "time-stamp-request": time_stamp_request,
     "time-stamp": time_stamp,
@@ -481,4 +548,6 @@ TARGETS: Final[Mapping[str, Callable[[bytes], None]]] = {
     "told-event": told_event,
     "archive-statement": archive_statement,
     "consent": consent,
+    "register-file": register_file,
+    "hl7": hl7_message,
 }

@@ -18,7 +18,7 @@ from tests.fuzz.odd import spoiled_bytes
 from tests.fuzz.server import Target
 
 HOW = settings(
-    max_examples=250,
+    max_examples=400,
     deadline=None,
     database=None,
     derandomize=True,
@@ -28,13 +28,17 @@ HOW = settings(
 
 @pytest.fixture(scope="module")
 def visitors(target: Target) -> Iterator[list[tuple[httpx.Client, str]]]:
-    """Nobody, a clinician and a patient at their pages; each with the proof of its forms."""
+    """Nobody, and people at their pages, each with the proof of its forms.
+
+    The API knows those of providers' pages as a hospital, everybody else as the loader.
+    """
     made = [(httpx.Client(base_url=target.running.url, timeout=60), "")]
-    for login in ("clinician-b", "patient"):
+    for login in ("clinician-b", "patient", "admin-a", "privacy"):
         client, proof = logged_in(target.running, login)
         made.append((client, proof()))
-    for client, _ in made:
-        client.headers["authorization"] = target.clients[0].headers["authorization"]
+    for number, (client, _) in enumerate(made):
+        system = target.clients[number in (1, 3)]
+        client.headers["authorization"] = system.headers["authorization"]
     yield made
     for client, _ in made:
         client.close()
@@ -57,15 +61,16 @@ def sent(visitor: tuple[httpx.Client, str], request: Any) -> str | None:
 
 
 def test_the_pages_open(visitors: list[tuple[httpx.Client, str]]) -> None:
-    _, clinician, patient = visitors
-    assert clinician[1] and patient[1]
-    for (client, _), path in ((clinician, "/professional"), (patient, "/patient")):
+    _, clinician, patient, admin, officer = visitors
+    assert all(proof for _, proof in visitors[1:])
+    homes = ("/professional", "/patient", "/certificates", "/privacy")
+    for (client, _), path in zip((clinician, patient, admin, officer), homes, strict=True):
         assert client.get(path).status_code == 200
     for each in ENTRANCES:
         assert each.path.startswith("/")
 
 
-@given(request=asked(), who=st.sampled_from((0, 1, 1, 2)))
+@given(request=asked(), who=st.sampled_from((0, 1, 1, 2, 2, 3, 3, 4)))
 @HOW
 def test_any_entrance(
     target: Target, visitors: list[tuple[httpx.Client, str]], request: Any, who: int

@@ -18,8 +18,11 @@ def test_the_recipes_are_good(target: Target) -> None:
         body = json.dumps(recipe.body).encode() if recipe.body is not None else recipe.raw or None
         headers = {"content-type": "application/fhir+json", **recipe.headers}
         path = path_of(recipe, recipe.pairs)
-        answer = target.clients[0].request(recipe.method, path, content=body, headers=headers)
-        if answer.status_code >= 400:
+        for client in target.clients:  # the loader's, or what only a hospital may ask
+            answer = client.request(recipe.method, path, content=body, headers=headers)
+            if answer.status_code < 400:
+                break
+        else:
             bad[f"{recipe.method} {path}"] = answer.status_code, answer.text[:300]
     assert len(bad) <= len(RECIPES) // 8, "\n".join(f"{k}: {v}" for k, v in bad.items())
 

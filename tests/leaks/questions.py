@@ -129,3 +129,99 @@ def questions(who: str) -> list[Question]:
             {"If_None_Exist": f"{mine}&status=finished"}),
     ]  # fmt: skip
     return found
+
+
+def further(who: str) -> list[Question]:
+    """Rarer ways: places, forms of answers, texts of errors, reads and writes within Bundles."""
+    get = Question
+    mine, lab, stay = f"patient={who}", f"/Observation/lab-{who}", f"Encounter/other-{who}"
+    letter = {k: v for k, v in record(who)[1].resource.items() if k != "id"}
+    xml, plain = {"accept": "application/fhir+xml"}, {"accept": "text/plain"}
+    json_patch = {"content_type": "application/json-patch+json"}
+    ended = [{"op": "replace", "path": "/status", "value": "finished"}]
+    return [
+        get("/Location?near=49.2|16.6|20|km"),
+        get("/Location?near=49.2|16.6|20|km&_total=accurate"),
+        get(f"/Location?name=Sanatorium%20{who}&_summary=count"),
+        get("/Location?_sort=name&_count=0"),
+        get(f"/Binary/raw-{who}", headers=plain), get(f"/Binary/raw-{who}", "HEAD", headers=plain),
+        get(f"/Binary/raw-{who}", headers={"accept": "image/png"}), get(f"/Binary/raw-{who}",
+            headers={"range": "bytes=0-3"}), get(f"/Binary?_id=raw-{who}&_total=accurate"),
+        get(lab, headers=xml), get(f"{lab}?_format=xml"), get(f"{lab}?_format=json&_pretty=true"),
+        get(f"/Observation?{mine}&_format=xml&_total=accurate"),
+        get(f"/Patient/{who}", headers=xml),
+        get(f"{lab}?_summary=text"), get(f"{lab}?_summary=data"), get(f"{lab}?_summary=count"),
+        get(f"/Observation?{mine}", "HEAD"), get(f"{lab}/_history", "HEAD"), get(lab, "OPTIONS"),
+        get(f"/Observation/nothing-{who}"), get(lab, headers={"if_none_match": "*"}),
+        get(f"/Patient/{who}", headers={"if_none_match": 'W/"1"'}),
+        get(f"{lab}/_history/9"), get(f"{lab}/_history/x"), get(f"{lab}/_history?_at=2026-05"),
+        get(f"{lab}/_history?_since=2020-01-01T00:00:00Z&_sort=_lastUpdated"),
+        get(f"/Observation/_history?_list=list-{who}"), get(f"/_history?_list=list-{who}&_count=0"),
+        get("/Observation/$meta"), get("/$meta"), get("/Condition/$meta"),
+        get(f"{lab}/$validate?mode=delete"),
+        get(f"{lab}/$validate", "POST", record(who)[4].resource),
+        get(f"/$diff?from=Observation/lab-{who}&to=Observation/pulse-{who}"),
+        get(f"/$diff?from=Observation/lab-{who}/_history/1&to=Observation/lab-{who}"),
+        get(f"/MedicationRequest?{mine}&_contained=both&_containedType=contained"),
+        get("/Medication?_contained=true&_containedType=container"),
+        get(f"/MedicationRequest?{mine}&medication.code:text=Tajemn"),
+        get(f"/MedicationRequest?{mine}&_total=accurate&_include=MedicationRequest:medication"),
+        get(f"/List?item=Observation/lab-{who}&{mine}"), get(f"/Patient?_list=list-{who}"),
+        get(f"/List?{mine}&item:Observation.performer:Practitioner.family=S%C3%BDkora"),
+        get(f"/Observation?{mine}&_has:List:item:_id=list-{who}&_total=accurate"),
+        get(f"/Observation?{mine}&subject:Patient._has:Condition:patient:code=F10&_total=accurate"),
+        get(f"/Observation?{mine}&_sort=performer,-code&_count=3", pages=True),
+        get(f"/Observation?{mine}&_sort=value-quantity&_count=1", pages=True),
+        get(f"/Observation?{mine}&_filter=not(code eq 8867-4)&_total=accurate"),
+        get(f"/Observation?{mine}&_tag:not=x&_summary=count"),
+        get(f"/Observation?{mine}&_source=x"),
+        get(f"/Condition?{mine}&_security:not=N&_total=accurate"), get(f"/Patient/{who}/Condition"),
+        get(f"/Patient/{who}/$everything?_since=2020-01-01T00:00:00Z&start=2026-03-01"),
+        get(f"/Patient/{who}/$everything?_type=Consent,Communication"),
+        get(f"/Practitioner/doctor-{who}/Observation"), get(f"/Practitioner/doctor-{who}/*"),
+        get(f"/Observation/$lastn?{mine}&category=laboratory&_total=accurate"),
+        get(f"/Bundle?composition.patient={who}&_total=accurate"), get("/Bundle?type=document"),
+        get(f"/Bundle/whole-{who}", headers=xml),
+        get(f"/Composition/letter-{who}/$document", "HEAD"),
+        get(f"/Composition/own-letter-{who}/$document?_format=xml"),
+        get("/$graphql", "POST", {"query": f'{{ObservationConnection(patient: "{who}", _count: 2)'
+            "{count edges{resource{id}} next}}"}, {"content_type": "application/json"}),
+        get("/$graphql", "POST", {"query": f'{{Observation(id: "lab-{who}"){{id}} List(id: '
+            f'"list-{who}"){{entry{{item{{reference resource{{...on Observation{{id}}}}}}}}}}}}'},
+            {"content_type": "application/json"}),
+        get(f"/List/list-{who}/$graphql?query="
+            "{entry{item{resource(optional:true){...on Observation{id}}}}}"),
+        get(f"/Patient/{who}/$access-explain?client=hospital-b&type=Observation"),
+        get("/", "POST", {"resourceType": "Bundle", "type": "transaction", "entry": [
+            {"request": {"method": "GET", "url": url}} for url in (
+                f"Observation?{mine}&_total=accurate", f"Patient/{who}/$everything")]}),
+        get("/", "POST", {"resourceType": "Bundle", "type": "transaction", "entry": [
+            {"request": {"method": "GET", "url": f"Observation/lab-{who}"}}]}),
+        # and what would change something: the texts of errors are the same
+        get(lab, "PATCH", ended, json_patch), get(f"{lab}?_id=x", "PATCH", ended, json_patch),
+        get(f"/Observation?{mine}&code=2160-0", "DELETE"), get(f"/Encounter?{mine}", "DELETE"),
+        get(f"/Encounter?{mine}&status=finished", "PATCH", ended, json_patch),
+        get(f"/{stay}", "PATCH", [{"op": "test", "path": "/status", "value": "x"}], json_patch),
+        get(f"/{stay}", "PATCH", ended, {**json_patch, "if_match": 'W/"7"'}),
+        get(f"/{stay}", "PUT", {**record(who)[1].resource, "id": "other"}),
+        get(f"/{stay}", "PUT", {**record(who)[1].resource, "status": "never"}),
+        get(f"/{stay}", "PUT", record(who)[1].resource, {"if_match": 'W/"7"'}),
+        get(f"/{stay}", "PUT", record(who)[1].resource, {"if_none_match": "*"}),
+        get(f"/{stay}/$meta-add", "POST", {"resourceType": "Parameters", "parameter": [
+            {"name": "meta", "valueMeta": {"tag": [{"system": "urn:t", "code": "t"}]}}]}),
+        get("/Encounter", "POST", {**letter, "partOf": {"reference": stay}},
+            {"if_none_exist": f"_id=other-{who}"}),
+        get(f"/Encounter?_id=other-{who}", "PUT", letter),
+        get("/", "POST", {"resourceType": "Bundle", "type": "transaction", "entry": [
+            {"resource": {**letter, "partOf": {"reference": f"Encounter?{mine}&status=finished"}},
+             "request": {"method": "POST", "url": "Encounter"}}]}),
+        get("/", "POST", {"resourceType": "Bundle", "type": "batch", "entry": [
+            {"resource": record(who)[1].resource, "request": {"method": "PUT", "url": stay}},
+            {"resource": letter, "request": {"method": "PUT",
+                                             "url": f"Encounter?{mine}&status=finished"}},
+            {"resource": letter, "request": {"method": "POST", "url": "Encounter",
+                                             "ifNoneExist": f"{mine}&status=finished"}},
+            {"request": {"method": "DELETE", "url": f"Observation/lab-{who}"}},
+            {"request": {"method": "GET", "url": f"Observation/lab-{who}",
+                         "ifNoneMatch": 'W/"2"'}}]}),
+    ]  # fmt: skip

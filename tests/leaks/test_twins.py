@@ -24,7 +24,7 @@ from pater.records.export_walk import ExportTask
 from pater.store.embedded import EmbeddedPostgres
 from pater.store.files import Files
 from tests.conftest import Clock, fresh_database
-from tests.leaks.questions import Question, questions
+from tests.leaks.questions import Question, further, questions
 from tests.leaks.twins import STATES, House, Item, held, house, normalised, record
 from tests.rest.world import BASE
 
@@ -113,7 +113,7 @@ async def compare(one: House, other: House, role: str, who: str, part: int = 0) 
     for each in (one, other):
         each.forget()
     different = []
-    asked = questions(who)
+    asked = [*questions(who), *further(who)]
     for question in asked[part % 3 :: 3] if part else asked:
         for _ in range(3):  # a connection that is new asks for itself
             first = await answers(one, question, one.caller(role, who))
@@ -139,6 +139,45 @@ async def test_a_provider_cannot_tell_what_is_held_back_from_what_never_was(
 async def test_nor_can_a_professional_or_an_app(houses: Houses, role: str, who: str) -> None:
     part = 0 if (role, who) == ("app", "practitioner") else 1 + len(role) + len(who)
     await compare(houses.full, houses.veiled, role, who, part)
+
+
+async def test_a_declaration_holds_exactly_as_long_as_it_says(houses: Houses) -> None:
+    """Before its time and after it nothing is held back; within it nothing is told."""
+    full, veiled = houses.full, houses.veiled
+    caller = full.caller("provider", "between")
+
+    async def seen(who: str) -> set[int]:
+        found = [await full.api.call("GET", f"/{each.type}/{each.id}", caller=caller)
+                 for each in record(who)]  # fmt: skip
+        return {answer.status_code for answer in found}
+
+    async def rest(page: httpx.Response) -> list[str]:
+        found, path = [], _next(page)
+        while path:
+            page = await full.api.call("GET", path, caller=caller)
+            assert page.status_code == 200, page.text
+            found += [each["resource"]["id"] for each in page.json().get("entry", ())]
+            path = _next(page)
+        return found
+
+    await compare(full, veiled, "provider", "ended", 1)
+    await compare(full, veiled, "provider", "between", 2)
+    assert await seen("later") == await seen("ended") == {200}
+    assert await seen("between") == {200, 404}
+    began = await full.api.call("GET", "/Observation?patient=later&_count=1&_sort=_id",
+                                caller=caller)  # fmt: skip
+    assert began.json()["entry"][0]["resource"]["id"] == "lab-later"
+    try:
+        for house in (full, veiled):
+            house.api.clock.move(hours=12)
+        await compare(full, veiled, "provider", "later", 1)
+        assert await seen("between") == {200}
+        assert await seen("later") == {200, 404}
+        # pages that began before are shown as it is allowed now
+        assert await rest(began) == ["pulse-later"]
+    finally:
+        for house in (full, veiled):
+            house.api.clock.now = MOMENT
 
 
 @pytest.mark.parametrize("role", NO_RIGHT)

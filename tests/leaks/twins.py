@@ -35,6 +35,12 @@ CONFIDENTIALITY = "http://terminology.hl7.org/CodeSystem/v3-Confidentiality"
 
 STATES = ("optout", "category", "document", "provider", "practitioner", "exception", "restricted")
 """What the persons of the worlds have declared, by the name of the person."""
+PERIODS: dict[str, dict[str, str]] = {
+    "ended": {"start": "2026-01-10", "end": "2026-05-01"},
+    "later": {"start": "2026-05-15T20:00:00+02:00"},
+    "between": {"start": "2026-01-10", "end": "2026-05-15T20:00:00+02:00"},
+}
+"""Persons who share nothing for a time: over, beginning in the evening, ending in the evening."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +71,8 @@ def held(state: str, item: Item) -> bool:
     if item.provider == OWN or item.type == "Patient":
         return False
     match state:
+        case "ended":
+            return False
         case "category" | "exception":
             return item.category == "laboratory-report"
         case "document":
@@ -166,6 +174,15 @@ def record(who: str) -> list[Item]:
                                            {"reference": f"Observation/lab2-{who}"},
                                            {"reference": f"Condition/secret-{who}"}]}]},
              provider=OWN),
+        Item({"resourceType": "Location", "id": f"place-{who}", "name": f"Sanatorium {who}",
+              "status": "active", "position": {"latitude": 49.2, "longitude": 16.6}},
+             "discharge-report", document=meant),
+        Item({"resourceType": "Binary", "id": f"raw-{who}", "contentType": "text/plain",
+              "data": "dGFqZW1zdHbDrQ=="}, "discharge-report", document=meant),
+        Item({"resourceType": "MedicationRequest", "id": f"dose-{who}", "status": "active", **to,
+              "intent": "order", "authoredOn": "2026-03-01", "contained": [
+                  {"resourceType": "Medication", "id": "m", "code": {"text": "Tajemný lék"}}],
+              "medicationReference": {"reference": "#m"}}, "discharge-report", document=meant),
         Item({"resourceType": "List", "id": f"list-{who}", "status": "current", "mode": "working",
               **to, "entry": [{"item": {"reference": f"Observation/{name}-{who}"}}
                               for name in ("pulse", "pulse2", "lab", "part")]}, provider=OWN),
@@ -193,6 +210,7 @@ def declaration(state: str, who: str) -> dict[str, Any]:
             "provision": [{"type": "permit", **laboratory, "actor": actor(ICO, THIRD)}],
         },
         "restricted": {"securityLabel": [{"system": CONFIDENTIALITY, "code": "R"}]},
+        **{name: {"period": period} for name, period in PERIODS.items()},
     }
     return {
         "resourceType": "Consent",
@@ -264,12 +282,16 @@ async def house(
         counted(db) as statements,
     ):
         async with world(db, clock, policy=policy) as api:
-            people = ("stranger", *STATES)
+            people = ("stranger", "neighbour", *STATES, *PERIODS)
             await _write(api, [Change("update", "Patient", who, patient(who)) for who in people])
             doctor = {"resourceType": "Practitioner", "id": "prac-b", "identifier": [
                 {"system": KRZP, "value": "100000017"}]}  # fmt: skip
             await _write(api, [Change("update", "Practitioner", "prac-b", doctor)])
-            for who in STATES:
+            # somebody of whom no question is asked: no type is without resources
+            await _record(api, "neighbour", record("neighbour"))
+            own = declaration("optout", "neighbour")
+            await _write(api, [Change("update", "Consent", own["id"], own)])
+            for who in (*STATES, *PERIODS):
                 await _record(api, who, [each for each in record(who) if kept(who, each)])
                 if declared:
                     made = declaration(who, who)
@@ -337,7 +359,7 @@ def counted(db: Database) -> Iterator[list[str]]:
             each.stop()
 
 
-_CURSOR = re.compile(r"((?:_cursor|cursor|page)=)[^&\"<]+")
+_CURSOR = re.compile(r"""((?:_cursor|cursor|page)=|"next":")[^&"<]+""")
 _RANDOM = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
 
 

@@ -12,15 +12,21 @@ from hypothesis import strategies as st
 from pater.registers.identifiers import (
     BIRTH_NUMBER,
     ICO,
+    ID_CARD,
     INSURED_NUMBER,
+    PASSPORT,
     PROFESSIONAL,
     RID,
     BirthNumber,
+    InsuredNumber,
     birth_number_for,
+    births,
     check,
     new_drid,
     new_rid,
     read_birth_number,
+    read_insured_number,
+    tidy,
 )
 
 
@@ -121,6 +127,67 @@ def test_foreigners_insured_numbers_shift_month_and_day() -> None:
     number = next(f"{stem}{d}" for d in range(10) if int(f"{stem}{d}") % 11 == 0)
     assert check(INSURED_NUMBER, number).ok is True
     assert check(INSURED_NUMBER, number[:-1] + str((int(number[-1]) + 1) % 10)).ok is False
+
+
+def insured(born: date, *, month: int = 0, day: int = 0, serial: int = 100) -> str:
+    """An insured person's number with these shifts, completed by its check digit."""
+    while True:
+        stem = f"{born.year % 100:02d}{born.month + month:02d}{born.day + day:02d}{serial:03d}"
+        if int(stem) * 10 % 11 != 1:
+            return stem + str(-int(stem) * 10 % 11)
+        serial += 1
+
+
+@given(st.dates(date(1954, 1, 1), date(2053, 12, 31)), st.sampled_from([0, 50]))
+def test_every_kind_of_insured_number_says_its_birth_date(born: date, woman: int) -> None:
+    gender = "female" if woman else "male"
+    for kind, month, day, serial in (
+        ("ecp", 0, 40, 100),
+        ("rszp", 0, 50, 100),
+        ("ap-cmu", 20, 50, 400),
+    ):
+        value = insured(born, month=month + woman, day=day, serial=serial)
+        found = read_insured_number(value)
+        assert isinstance(found, InsuredNumber), (kind, value, found)
+        assert (kind, born) in found.readings
+        assert found.gender == gender
+        assert born in births(INSURED_NUMBER, value)
+        # the shifts are no birth number's
+        assert check(BIRTH_NUMBER, value).ok is False
+        assert births(BIRTH_NUMBER, value) == frozenset()
+
+
+def test_shifts_that_exclude_each_other_are_refused() -> None:
+    born = date(2010, 5, 4)
+    # month + 20 goes with day + 50 and a high serial only
+    assert check(INSURED_NUMBER, insured(born, month=20, day=40)).ok is False
+    assert check(INSURED_NUMBER, insured(born, month=20, day=50, serial=100)).ok is False
+    assert check(INSURED_NUMBER, insured(date(2010, 4, 30), day=61)).ok is False
+
+
+def test_nine_digits_are_of_the_first_half_of_the_century() -> None:
+    found = read_insured_number("290170126")  # day + 40
+    assert isinstance(found, InsuredNumber)
+    assert found.readings == (("ecp", date(1929, 1, 30)), ("rszp", date(1929, 1, 20)))
+
+
+@pytest.mark.parametrize(
+    ("system", "written", "kept"),
+    [
+        (BIRTH_NUMBER, "716126 / 4528", "7161264528"),
+        (RID, " d123456789 ", "D123456789"),
+        (PASSPORT + "CZE", "ab 12345 6", "AB123456"),
+        ("urn:hospital", " 12/3 ", "12/3"),
+    ],
+)
+def test_numbers_are_kept_as_the_rules_want_them(system: str, written: str, kept: str) -> None:
+    assert tidy(system, written) == kept
+
+
+def test_documents_name_their_country() -> None:
+    assert check(PASSPORT + "UKR", "FE123456").ok is None
+    assert check(PASSPORT + "Ukraine", "FE123456").ok is False
+    assert check(ID_CARD + "CZE", "123 456").ok is False
 
 
 @pytest.mark.parametrize("value", ["27520536", "00064203"])

@@ -19,6 +19,7 @@ from pater.access.caller import Caller
 from pater.access.tokens import Tokens
 from pater.domain import Services
 from pater.records.gate import Gate
+from pater.registers.keeping import keep_person
 from pater.rest import bulk
 from pater.rest.app import fhir_app
 from pater.rest.config import RestConfig
@@ -86,6 +87,7 @@ async def bulk_world(
     committer = Committer(db, clock)
     await committer.start()
     gate = Gate(db, committer, clock, keys.cursor_key, lambda: str(uuid4()), base_url=BASE)
+    gate.keep("Patient", keep_person)
     services = Services(
         gate=gate,
         db=db,

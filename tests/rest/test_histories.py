@@ -122,7 +122,7 @@ async def test_a_patient_sees_the_versions_of_the_own_record_only(api: World) ->
 async def test_who_has_to_name_the_patient_gets_no_history_of_many(api: World) -> None:
     made = await api.patient(name=[{"family": "Skrytá"}])
     for caller in (CLINICIAN, HOSPITAL, INSURER):
-        for path in ("/_history", "/Patient/_history", "/Organization/_history"):
+        for path in ("/_history", "/Patient/_history", "/CodeSystem/_history"):
             answer = await api.call("GET", path, caller=caller)
             assert answer.status_code == 403, (caller.id, path)
             assert made["id"] not in answer.text

@@ -11,11 +11,14 @@ from typing import Any
 import pytest
 import structlog
 
-from pater.access import clients
+from pater.access import accounts, clients
+from pater.access.accounts import Account
 from pater.app import now
+from pater.registers.providers.index import NAME, Index
 from pater.rest.subscriptions import Rules, networks
 from pater.rest.subscriptions.endpoints import RefusedError, problem, resolve
 from pater.store.database import Database
+from pater.store.feed import advance, read_feed
 from tests.rest.subscription_world import (
     HOSPITAL_B,
     LOADER,
@@ -28,8 +31,11 @@ from tests.rest.subscription_world import (
     topical,
     until,
 )
+from tests.rest.world import CLINICIAN
 
 RESULTS = "urn:pater:topic:result-reported"
+ICO = "https://ncez.mzcr.cz/fhir/sid/ico"
+PHYSICIAN = replace(CLINICIAN, scopes=("user/*.rs", "user/Subscription.cud"))
 OTHER = replace(HOSPITAL_B, id="hospital-c", name="Hospital C")
 SECRET = "Bearer very-secret-value"
 
@@ -186,6 +192,54 @@ async def test_with_the_rights_the_subscription_ends_and_nothing_leaks(
         f"Subscription/{made['id']}",
     )
     assert told == 0
+
+
+async def test_with_the_employment_a_physicians_subscription_ends(
+    world: Served, receiver: Receiver
+) -> None:
+    patient = await world.patient()
+    hospital = {
+        "resourceType": "Organization", "name": "Hospital",
+        "identifier": [{"system": ICO, "value": PHYSICIAN.organization}],
+    }  # fmt: skip
+    employer = await world.create(hospital)
+    physician = await world.create({"resourceType": "Practitioner", "name": [{"family": "Malá"}]})
+    employment = {
+        "resourceType": "PractitionerRole",
+        "active": True,
+        "organization": {"reference": f"Organization/{employer['id']}"},
+        "practitioner": {"reference": f"Practitioner/{physician['id']}"},
+    }
+    employment = await world.create(employment)
+    await registered(world)
+    account = Account(
+        id=PHYSICIAN.id, login="physician", name=PHYSICIAN.name, role="clinician",
+        organization=PHYSICIAN.organization, organization_name="Hospital",
+        practitioner=physician["id"],
+    )  # fmt: skip
+    await accounts.save(world.house.db, world.house.keys, account, "four good words", None, now)
+    kept = mine(patient, receiver, payload="application/fhir+json")
+    made = await world.create(kept, PHYSICIAN)
+    await world.becomes(made["id"], "active")
+    await world.create(observation(patient))
+    await until(lambda: receiver.calls)
+    ended = {**employment, "period": {"end": "2020-12-31"}}
+    address = f"/PractitionerRole/{employment['id']}"
+    assert (await world.call("PUT", address, ended)).status_code == 200
+    await registered(world)
+    before = len(receiver.calls)
+    await world.create(observation(patient))
+    assert "employment" in (await world.becomes(made["id"], "error"))["error"]
+    assert len(receiver.calls) == before
+
+
+async def registered(world: Served) -> None:
+    """The register of providers has heard of what was written."""
+    index = Index(world.house.db)
+    while events := await read_feed(world.house.db, NAME, 100):
+        for event in events:
+            await index.handle(event)
+            await advance(world.house.db, NAME, event)
 
 
 async def test_a_scope_with_arguments_narrows_what_is_told(

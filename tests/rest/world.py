@@ -13,11 +13,13 @@ import httpx
 
 from pater.access.caller import Caller
 from pater.access.policy import Policy
+from pater.access.probing import Probing
 from pater.access.standing import DatabaseStanding
 from pater.access.tokens import Tokens
 from pater.fhir.validation import validate
 from pater.records.gate import Gate
 from pater.records.standing_kept import StandingKept
+from pater.registers.keeping import keep_person
 from pater.rest.app import fhir_app
 from pater.rest.config import RestConfig
 from pater.rest.profiles import StoredProfiles
@@ -164,7 +166,12 @@ def observation(patient: str, **elements: Any) -> dict[str, Any]:
 
 @asynccontextmanager
 async def world(
-    db: Database, clock: Clock, *, policy: Policy | None = None, **config: Any
+    db: Database,
+    clock: Clock,
+    *,
+    policy: Policy | None = None,
+    probing: Probing | None = None,
+    **config: Any,
 ) -> AsyncIterator[World]:
     """The API over a migrated database, under a policy: without one, what callers state is enough
     and nothing is known of persons.
@@ -176,11 +183,12 @@ async def world(
     known = DatabaseStanding(db, clock, policy.territories) if policy else None
     gate = Gate(
         db, committer, clock, keys.cursor_key, lambda: str(uuid4()), base_url=BASE,
-        policy=policy, standing=known,
+        policy=policy, standing=known, probing=probing,
     )  # fmt: skip
     if policy:
         for type_, keeper in StandingKept(db, clock, BASE).keepers().items():
             gate.keep(type_, keeper)
+    gate.keep("Patient", keep_person, after=True)
     domains = config.pop("domains", ())
     app = fhir_app(
         gate,

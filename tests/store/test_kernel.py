@@ -22,10 +22,9 @@ from pater.store.read import _READ as READ
 from pater.store.read import _READ_MANY as READ_MANY
 from pater.store.read import read, read_many
 from pater.store.write import Committer, Put, WriteSet
-from pater.store.write_batch import _ARCHIVE as ARCHIVE
-from pater.store.write_batch import _FORGET as FORGET
 from pater.store.write_batch import _LEAVE as LEAVE
 from pater.store.write_batch import _LOCK_ROWS as LOCK_ROWS
+from pater.store.write_batch import _SUPERSEDE as SUPERSEDE
 from pater.store.write_batch import _UPDATE as UPDATE
 
 from ..conftest import Clock
@@ -274,7 +273,7 @@ async def test_writing_and_reading_by_address_never_scan(database: Database, clo
                 await committer.commit(WriteSet(puts=[put(f"o{n}") for n in range(1500)]))
                 await committer.commit(WriteSet(puts=[_deceased(n) for n in range(1500)]))
             await database.execute("analyze")
-        for sql in (LOCK_ROWS, ARCHIVE, LEAVE, UPDATE, *FORGET, READ, READ_MANY):
+        for sql in (LOCK_ROWS, SUPERSEDE, LEAVE, UPDATE, READ, READ_MANY):
             async with database.transaction() as connection:
                 await connection.execute("set local plan_cache_mode = force_generic_plan")
                 await connection.execute(f"prepare q as {sql}")

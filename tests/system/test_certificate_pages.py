@@ -38,3 +38,28 @@ async def test_an_administrator_orders_and_revokes(chromium: Browser, running: R
         await page.goto(f"{url}/certificates")
         await at(page, "/certificates")
         await both_languages(reader)
+
+
+async def test_an_administrator_gives_a_server_its_key(chromium: Browser, running: Running) -> None:
+    async with reading(chromium, running, "admin-a") as reader:
+        page, url = reader.page, running.url
+        await page.goto(f"{url}/certificates")
+        await press(page, page.get_by_role("link", name="Servery"))
+        await both_languages(reader)
+        await press(page, page.get_by_role("link", name="Nový klíč"))
+        await both_languages(reader)
+        await page.locator("[name=hosts]").fill("10.1.2.3")
+        await press(page, page.get_by_role("button", name="Vydat klíč"))
+        await expect(page.get_by_role("alert")).to_contain_text("jedno jméno DNS")
+        await reader.clean()
+        await page.locator("[name=hosts]").fill("nis.nemocnice.example\npacs.nemocnice.example")
+        await press(page, page.get_by_role("button", name="Vydat klíč"))
+        await expect(page.locator("main")).to_contain_text("znovu se neukáže")
+        await reader.clean()
+        await page.goto(f"{url}/certificates/servers")
+        await both_languages(reader)
+        await press(page, page.get_by_role("link", name="Ukončit"))
+        await both_languages(reader)
+        await press(page, page.get_by_role("button", name="Ukončit"))
+        await expect(page.get_by_role("status")).to_contain_text("ukončen")
+        await both_languages(reader)

@@ -262,17 +262,24 @@ def test_a_compartment_opens_to_nobody_else(client: Clients) -> None:
 
 def test_histories_of_many_open_to_nobody_who_has_to_name_the_patient(client: Clients) -> None:
     document = discharge()
-    assert send(client, document).status_code == 201
+    stored = parts_of(client, send(client, document))
     patient = patient_of(client, rid_of(document))
+    parties = {each.split("/")[1] for each in stored if each.startswith(("Prac", "Organ"))}
+    assert parties
     for path in (
         "/_history",
         "/Patient/_history",
         "/Observation/_history",
         "/Practitioner/_history",
+        "/Organization/_history",
     ):
         for name in ("hospital-a", "hospital-b", "clinician-b", "insurer"):
-            answer = client(name).get(path)
-            assert answer.status_code == 403 and patient not in answer.text, (path, name)
+            answer = client(name).get(path, params={"_count": "1000"})
+            # of physicians and hospitals, those of the register are told, and none of a document
+            allowed = path[:6] in ("/Pract", "/Organ") and name != "insurer"
+            assert answer.status_code == (200 if allowed else 403), (path, name)
+            assert patient not in answer.text, (path, name)
+            assert not parties & set(re.findall(r'"id":"([^"]+)"', answer.text)), (path, name)
         mine = client("patient").get(path, params={"_count": "1000"})
         assert mine.status_code == 200 and patient not in mine.text, path
     assert patient in client("loader").get("/Patient/_history").text
@@ -285,7 +292,7 @@ def test_a_condition_is_no_way_to_ask_without_a_right(client: Clients) -> None:
     sent = {"resourceType": "Patient"}
     steps = [{"op": "test", "path": "/birthDate", "value": "1900-01-01"}]
     as_patch = {"Content-Type": "application/json-patch+json"}
-    for name in ("hospital-b", "clinician-b", "patient", "insurer"):
+    for name in ("clinician-b", "patient", "insurer"):
         http = client(name)
         answers = [
             http.post("/Patient", json=sent, headers={**JSON, "If-None-Exist": query}),
@@ -296,3 +303,23 @@ def test_a_condition_is_no_way_to_ask_without_a_right(client: Clients) -> None:
         ]
         assert {answer.status_code for answer in answers} == {403}, name
         assert all(rid not in answer.text for answer in answers)
+
+
+def test_a_hospital_learns_nothing_by_trying_to_change_a_patient(client: Clients) -> None:
+    patient = own(client)
+    rid = next(i["value"] for i in patient["identifier"] if i["system"] == RID)
+    http, as_patch = client("hospital-b"), {"Content-Type": "application/json-patch+json"}
+
+    def tried(number: str, value: str) -> list[tuple[int, str]]:
+        steps = [{"op": "test", "path": "/birthDate", "value": value}]
+        query = f"/Patient?identifier={RID}|{number}"
+        answers = [
+            http.put(query, json={"resourceType": "Patient"}, headers=JSON),
+            http.delete(query),
+            http.request("PATCH", f"/Patient/{patient['id']}", json=steps, headers=as_patch),
+        ]
+        return [(answer.status_code, answer.text) for answer in answers]
+
+    known = tried(rid, str(patient["birthDate"]))
+    assert known == tried(rid, "1900-01-01") == tried("2066425387", "1900-01-01")
+    assert {status for status, _ in known} == {422}

@@ -38,7 +38,7 @@ class Reader:
         await press(page, page.get_by_role("main").get_by_role("button").first)
         await page.locator("[name=code]").fill(self.running.command("totp", login))
         await press(page, page.get_by_role("main").get_by_role("button").first)
-        await at(page, "/(patient|professional|privacy|certificates)")
+        await at(page, "/(patient|professional|privacy|certificates|registry)")
 
     async def language(self, lang: str) -> None:
         """Switches the language and comes back to the same page."""

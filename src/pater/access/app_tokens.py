@@ -21,6 +21,7 @@ from pater.access.app_scopes import FHIR_USER, LAUNCH, LAUNCH_PATIENT, OPENID, P
 from pater.access.apps import App
 from pater.access.caller import Caller
 from pater.access.clients import Client
+from pater.access.employed import Employed, as_written
 from pater.access.grants import CodeError, Grant
 from pater.access.revocations import Revocations
 from pater.access.scopes import ScopeError, covers
@@ -69,8 +70,11 @@ class AppDesk:
         tokens: Tokens,
         revocations: Revocations,
         journal: Journal,
+        employed: Employed = as_written,
     ) -> None:
-        """`identity` signs identity tokens; `issuer` is our public address."""
+        """`identity` signs identity tokens; `issuer` is our public address; `employed` knows who
+        still works where their account says."""
+        self._employed = employed
         self._db = db
         self._refresh_key = keys.derived("refresh tokens")
         self._identity = identity
@@ -98,7 +102,7 @@ class AppDesk:
                 grant, scopes = await self._refreshed(form, asker)
         except CodeError as error:
             raise await self._not_valid(error, asker, marks) from error
-        account = await accounts.find(self._db, grant.account)
+        account = await self._acting(grant.account)
         caller = _caller(grant, account, asker.app, scopes)
         if account is None or caller is None:
             await self._revocations.end(grant.id)
@@ -154,11 +158,16 @@ class AppDesk:
         may know it; None for a token without `openid`. Raises TokenError.
         """
         caller = self._tokens.verify(token)
-        account = await accounts.find(self._db, caller.id) if caller.grant else None
-        if account is None or not account.active or OPENID not in caller.scopes:
+        account = await self._acting(caller.id) if caller.grant else None
+        if account is None or OPENID not in caller.scopes:
             return None
         await self._note(caller, "introspect", "app-asked", marks)
         return {"sub": account.id, **self._about(account, caller)}
+
+    async def _acting(self, account_id: str) -> Account | None:
+        """The account as the registers know it; None when nobody can act by it (any more)."""
+        account = await accounts.find(self._db, account_id)
+        return await self._employed(account) if account and account.active else None
 
     def _about(self, account: Account, caller: Caller) -> dict[str, str]:
         """What is told of a person beside their number."""
@@ -288,6 +297,8 @@ class AppDesk:
         now = self._clock()
         if grant.ended or not grant.redeemed_at(read[1]) or grant.until <= now:
             return {"active": False}
+        if await self._acting(grant.account) is None:
+            return {"active": False}
         return {
             "active": True,
             "client_id": grant.app,
@@ -306,6 +317,10 @@ class AppDesk:
         name = caller.app or caller.id
         if not _may_know(asker, name):
             return {"active": False}
+        grant = await grants.find(self._db, UUID(caller.grant)) if caller.grant else None
+        account = await self._acting(grant.account) if grant else None
+        if caller.grant and account is None:
+            return {"active": False}
         issued, expires = self._tokens.expiry(token)
         facts: dict[str, Any] = {
             "active": True,
@@ -320,10 +335,8 @@ class AppDesk:
         }
         if bound:
             facts["cnf"] = {"x5t#S256": bound}
-        grant = await grants.find(self._db, UUID(caller.grant)) if caller.grant else None
-        if grant is not None:
-            account = await accounts.find(self._db, grant.account)
-            user = fhir_user(self._issuer, account) if account else ""
+        if grant is not None and account is not None:
+            user = fhir_user(self._issuer, account)
             if grant.patient and _speaks_of_patient(caller.scopes):
                 facts["patient"] = grant.patient
             if FHIR_USER in caller.scopes and user:

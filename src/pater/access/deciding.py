@@ -37,7 +37,7 @@ WRITING: Final[frozenset[Action]] = frozenset({"create", "update", "delete"})
 
 RELATIONS: Final = (
     "registered", "encounter", "referral", "prescription", "care-team", "author", "override",
-    "territory", "insured", "proxy",
+    "territory", "outbreak", "insured", "proxy",
 )  # fmt: skip
 """Kinds of relation between a caller and a person; see `facts.Facts`."""
 
@@ -59,6 +59,9 @@ PUBLIC_TYPES: Final = frozenset(
 
 # Types whose resources belong to the account or client that made them, and to nobody else.
 OWNED_TYPES: Final = frozenset({"Subscription"})
+
+# Why a role has nothing where no rule speaks of it, beyond that none does.
+_CLOSED: Final[Mapping[str, str]] = MappingProxyType({"researcher": "secondary-use"})
 
 # The letters of SMART v2 of which one is needed; a check that stores nothing takes any of them.
 LETTERS: Final[dict[Action, str]] = {
@@ -260,7 +263,9 @@ class Policy:
             and (rule.types is None or type in rule.types)
         )
         if not rules:
-            return "journal-only-grows" if which == "audit" and action in WRITING else "no-role", ()
+            if which == "audit" and action in WRITING:
+                return "journal-only-grows", ()
+            return _CLOSED.get(who.role, "no-role"), ()
         if not scopes.allows(who.scopes, who.kind, type, LETTERS[action]):
             return "no-scope", ()
         fit = tuple(rule for rule in rules if rule.purposes is None or who.purpose in rule.purposes)

@@ -179,7 +179,7 @@ def _rules(
         yield _text("rule", lang, rule=rule.name, text=text)
         if said.allowed:
             return
-    if not rules and found.reason == "no-role":
+    if not rules and found.reason in ("no-role", "secondary-use"):
         yield _text("no-rule", lang)
 
 

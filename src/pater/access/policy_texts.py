@@ -35,6 +35,14 @@ TEXTS: dict[str, dict[str, str]] = {
         "cs": "Pověřenec prověřuje, kdo nahlížel.",
         "en": "The privacy officer reviews who looked.",
     },
+    "probing-alarm": {
+        "cs": "Ptal se na mnoho lidí, o nichž mu nesmělo být ukázáno nic.",
+        "en": "Asked for many people of whom nothing could be shown.",
+    },
+    "probing-stopped": {
+        "cs": "Ptal se na příliš mnoho lidí, o nichž mu nesmělo být ukázáno nic; musí počkat.",
+        "en": "Asked for too many people of whom nothing could be shown, and has to wait.",
+    },
     "audit": {
         "cs": "Auditor čte záznamy o přístupech.",
         "en": "The auditor reads the records of access.",
@@ -103,6 +111,12 @@ TEXTS: dict[str, dict[str, str]] = {
         "cs": "Dokument je v rozporu s jiným, který tu už je, a nebyl přijat.",
         "en": "The document conflicts with another one that is here, and was not taken in.",
     },
+    "secondary-use": {
+        "cs": "Výzkum tu nedostává údaje o určitých lidech: druhotné užití má vlastní cestu"
+        " (nařízení (EU) 2025/327, kapitola IV).",
+        "en": "Research is given no data of identifiable people here: secondary use has a way of"
+        " its own (Regulation (EU) 2025/327, chapter IV).",
+    },
     "no-role": {
         "cs": "Role volajícího nedává k tomuto žádné právo.",
         "en": "The caller's role gives no right to this.",
@@ -154,6 +168,10 @@ TEXTS: dict[str, dict[str, str]] = {
     "login-locked": {
         "cs": "Neúspěšné přihlášení: účet je po mnoha pokusech na chvíli zamčen.",
         "en": "Failed login: the account is locked for a while after many attempts.",
+    },
+    "employment-ended": {
+        "cs": "Zaměstnání u poskytovatele podle registru skončilo.",
+        "en": "The employment at the provider has ended, says the register.",
     },
     "login-code": {
         "cs": "Neúspěšné přihlášení: jednorázový kód nesouhlasí nebo už byl použit.",
@@ -362,6 +380,18 @@ TEXTS: dict[str, dict[str, str]] = {
         "cs": "Systém použil službu pečetí a časových razítek.",
         "en": "The system used the service of seals and time stamps.",
     },
+    "registration": {
+        "cs": "Registr pacientů vede, kdo je kdo.",
+        "en": "The register of patients keeps who is who.",
+    },
+    "asked-who": {
+        "cs": "Volající se ptal, kdo je to v registru pacientů.",
+        "en": "The caller asked who this is in the register of patients.",
+    },
+    "identity-told": {
+        "cs": "Systém poskytovatele sděluje, kdo je jeho pacient.",
+        "en": "A provider's system tells who its patient is.",
+    },
     "asked-may": {
         "cs": "Systém se zeptal, zda někdo smí do záznamu; nic z něj neviděl.",
         "en": "A system asked whether somebody may use the record; it saw nothing of it.",
@@ -369,6 +399,10 @@ TEXTS: dict[str, dict[str, str]] = {
     "asked-isolation": {
         "cs": "Policie se zeptala, zda platí nařízená izolace nebo karanténa (ano, nebo ne).",
         "en": "The police asked whether an isolation or quarantine order is in force (yes or no).",
+    },
+    "mandated": {
+        "cs": "Smí jednat za organizaci podle registru práv a povinností.",
+        "en": "May act for the organisation, by the register of rights and mandates.",
     },
     "not-permitted": {
         "cs": "Oprávnění není: chybí vztah, souhlas, nebo takový člověk.",

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
-from pater.access.actors import Around, Key, Who, items, wanted, who
+from pater.access.actors import Around, Key, Who, codings, items, wanted, who
 from pater.fhir.definitions import TYPE_NUMBER
 from pater.fhir.search.dates import date_span
 from pater.store.database import Database
@@ -35,9 +35,17 @@ _OPEN_EPISODE: Final = frozenset({"active", "onhold", "waitlist"})
 
 SAYING: Final = (
     "Encounter", "EpisodeOfCare", "ServiceRequest", "MedicationRequest", "CareTeam", "Patient",
-    "Coverage",
+    "Coverage", "Flag",
 )  # fmt: skip
-"""The types that say who has a patient in care, or insures them."""
+"""The types that say who has a patient in care, insures them, or ordered a measure."""
+MEASURES: Final = frozenset(
+    {
+        ("http://snomed.info/sct", "40174006"),
+        ("http://hl7.org/fhir/sid/icd-10", "Z29.0"),
+        ("https://uzis.cz/terminology/CodeSystem/mkn-10", "Z29.0"),
+    }
+)
+"""What orders isolation or quarantine, by system and code."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +82,8 @@ def holders(type: str, resource: Mapping[str, Any]) -> Iterator[Any]:
             yield from _list(resource.get("generalPractitioner"))
         case "Coverage":
             yield from _list(resource.get("payor"))
+        case "Flag":
+            yield resource.get("author")
 
 
 def referred(type: str, resource: Mapping[str, Any], around: Around) -> set[Key]:
@@ -168,7 +178,21 @@ def _span(
             if status == "active":
                 start, end = _period(resource.get("period"))
                 return "insured", start or LONG_AGO, end or EVER
+        case "Flag":
+            if status == "active" and is_measure(resource):
+                start, end = _period(resource.get("period"))
+                return "outbreak", start or LONG_AGO, end or EVER
     return None
+
+
+def is_measure(resource: Mapping[str, Any]) -> bool:
+    """Whether the code or a category of a resource orders isolation or quarantine."""
+    concepts = (resource.get("code"), *items(resource.get("category")))
+    return any(
+        (str(coding.get("system")), str(coding.get("code"))) in MEASURES
+        for concept in concepts
+        for coding in codings(concept)
+    )
 
 
 def _list(value: Any) -> list[dict[str, Any]]:

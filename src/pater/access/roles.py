@@ -20,6 +20,7 @@ ROLE_PURPOSES: Final[Mapping[str, tuple[str, ...]]] = MappingProxyType(
         "privacy-officer": ("HCOMPL",),
         "auditor": ("HCOMPL",),
         "administrator": ("SYSADMIN",),
+        "registrar": ("HOPERAT",),
         "loader": ("SYSADMIN",),
         "none": (),
     }
@@ -32,7 +33,7 @@ ROLE_SCOPES: Final[Mapping[str, tuple[str, ...]]] = MappingProxyType(
     {
         "provider-system": (
             "system/*.rs", "system/AuditEvent.c", "system/Bundle.c", "system/Encounter.cu",
-            "system/Subscription.cud",
+            "system/Patient.cu", "system/Subscription.cud",
         ),
         "clinician": ("user/*.rs", "user/Encounter.cu", "user/Subscription.cud"),
         "rescue": ("user/*.rs", "system/*.rs"),
@@ -45,6 +46,7 @@ ROLE_SCOPES: Final[Mapping[str, tuple[str, ...]]] = MappingProxyType(
         "privacy-officer": ("user/*.rs",),
         "auditor": ("user/*.rs", "system/*.rs"),
         "administrator": ("user/*.rs", "system/*.rs"),
+        "registrar": ("user/*.rs", "user/Patient.cu"),
         "loader": ("system/*.cruds", "user/*.cruds"),
         "none": (),
     }

@@ -44,6 +44,7 @@ LIMITS: Final[dict[tuple[str, int], Limits]] = {
     ("privacy-officer", TWO_FACTORS): _minutes(15, 4 * 60),
     ("auditor", TWO_FACTORS): _minutes(15, 4 * 60),
     ("administrator", TWO_FACTORS): _minutes(15, 4 * 60),
+    ("registrar", TWO_FACTORS): _minutes(15, 8 * 60),
     ("researcher", TWO_FACTORS): _minutes(15, 4 * 60),
     ("loader", TWO_FACTORS): _minutes(15, 4 * 60),
     ("provider-system", TWO_FACTORS): _minutes(15, 4 * 60),

@@ -15,20 +15,20 @@ from datetime import datetime
 from types import MappingProxyType
 from typing import Any, Final
 
-from pater.access import representation
+from pater.access import believing, representation
 from pater.access.actors import identified
 from pater.access.caller import Caller
 from pater.access.deciding import Ages
-from pater.access.facts import NOTHING, Facts
+from pater.access.facts import NOTHING, Along, Belief, Facts
 from pater.access.relations import EVER
+from pater.access.territories import living_in, territory_of
 from pater.access.will import Compiled, Rule, Whom, compile_will, read_rules
 from pater.fhir.definitions import RESOURCE_TYPES, TYPE_NUMBER
 from pater.fhir.json import parse
 from pater.fhir.labels import Veil
-from pater.fhir.search.text import normalise
+from pater.store.beside import Beside
 from pater.store.database import Database
 from pater.store.read import read
-from pater.store.tokens import param_number
 
 SELF: Final = Facts(frozenset({"self"}))
 """Of a patient to their own record: nothing is held back."""
@@ -40,42 +40,42 @@ _MOST_VEILS: Final = 64
 _MOST_PROFESSIONALS: Final = 10_000
 _OPEN: Final = Veil(())
 
-# Each part is a look-up by key or by the index of a person; `known` are stamps we have already.
-_FACTS: Final = """
-select p.person,
+# Each part is a look-up by key or by the index of a person.
+_CARE: Final = """
   array(
-    select distinct c.kind from care_relation c
-    where c.person = p.person and c.since <= $3 and c.until > $3
-      and ((c.organization <> '' and c.organization = $4)
-           or (c.practitioner <> '' and c.practitioner = any($5::text[])))
+    select {distinct} c.kind from care_relation c
+    where c.person = p.person and c.since <= {0} and c.until > {0}
+      and ((c.organization <> '' and c.organization = {1})
+           or (c.practitioner <> '' and c.practitioner = any({2})))
   ) as kinds,
   exists (
     select from emergency_access e
-    where e.person = p.person and e.agent = $7 and e.agent_kind = $6
-      and e.since <= $3 and e.until > $3 and e.ended is null
+    where e.person = p.person and e.agent = {4} and e.agent_kind = {3}
+      and e.since <= {0} and e.until > {0} and e.ended is null
   ) as override,
   exists (select from emergency_access e where e.person = p.person) as told,
+"""
+_VERSION: Final = (
+    "(select r.version from resource r where r.type = {5} and r.id = {6}) as professional"
+)
+# `known` are stamps that we have already
+_FACTS: Final = f"""
+select p.person,
+{_CARE.format("$3", "$4", "$5::text[]", "$6", "$7", distinct="distinct")}
   s.stamp,
   case when s.stamp is distinct from p.known then
     array(select w.source || '|' || w.rules from will w where w.person = p.person)
   end as rules,
-  (select r.version from resource r where r.type = $8 and r.id = $9) as version{more}
+  {_VERSION.replace("{5}", "$8").replace("{6}", "$9")}
 from unnest($1::bigint[], $2::bigint[]) as p(person, known)
 left join will_state s on s.person = p.person
-"""
-_HERE: Final = """,
-  exists (
-    select from resource r
-    join string_index i on i.rid = r.rid
-    where r.person = p.person and r.type = $10 and not r.deleted
-      and i.type = $10 and i.param = $11 and i.value = any($12::text[])
-  ) as here
-"""
-_EVERYWHERE: Final = _FACTS.format(more="")
-_IN_TERRITORY: Final = _FACTS.format(more=_HERE)
+"""  # noqa: S608 constants
+# The same of one person beside another look-up, as few parts as can be: each costs some
+# microseconds of every read.
+_STAMP: Final = "(select s.stamp from will_state s where s.person = p.person) as stamp,"
+_OF_A_SYSTEM: Final = f"{_CARE.replace('{distinct}', '')} {_STAMP} null::int as professional"
+_OF_SOMEBODY: Final = f"{_CARE.replace('{distinct}', '')} {_STAMP} {_VERSION}"
 _PRACTITIONER: Final = TYPE_NUMBER["Practitioner"]
-_PATIENT: Final = TYPE_NUMBER["Patient"]
-_STATE: Final = param_number("address-state")
 _TRIES: Final = 3
 _MOST_SAID: Final = 100
 _SAID: Final = """
@@ -90,9 +90,9 @@ order by kind, source limit $5
 
 @dataclass(slots=True)
 class _Will:
-    """What one person wants, under its stamp, and the veils made of it."""
+    """What one person wants, under its stamp (None = nothing was ever said), and its veils."""
 
-    stamp: int
+    stamp: int | None
     rules: tuple[Rule, ...]
     veils: dict[Whom, Compiled] = field(default_factory=dict)
 
@@ -119,8 +119,8 @@ class Said:
 class DatabaseStanding:
     """Facts from the tables of `access`, as of now, over any number of processes.
 
-    `territories` says of organizations (IČO) for which regions, by the name or code that stands in
-    `Patient.address.state`, they have powers; `parents` how long parents act for children.
+    `territories` says of organizations (IČO) for which regions they have powers, as
+    `territories.territory_of` reads them; `parents` how long parents act for children.
     """
 
     def __init__(
@@ -132,10 +132,11 @@ class DatabaseStanding:
     ) -> None:
         self._db, self._clock, self._parents = db, clock, parents or Ages()
         self._territories = {
-            ico: sorted({normalise(each) for each in named}) for ico, named in territories.items()
+            ico: territory_of(named) for ico, named in territories.items() if named
         }
         self._wills: OrderedDict[int, _Will] = OrderedDict()
         self._remembered = 0  # rules
+        self._memory = believing.Memory()
         # names of professionals by Practitioner id, with the version that says so
         self._names: OrderedDict[str, tuple[int | None, frozenset[str]]] = OrderedDict()
 
@@ -152,6 +153,59 @@ class DatabaseStanding:
             seen = await self._seen(caller, asked, self._clock())
             found |= {person: each.facts for person, each in seen.items()}
         return found
+
+    async def along(self, caller: Caller) -> Along | None:
+        """How the facts of one person come along with a look-up of that person's rows.
+
+        Only what is remembered can be told then: of a person whose will is not, or has changed,
+        the facts have to be asked for.
+        """
+        if not self._rows_tell(caller):
+            return None
+        ours, now = caller.organization, self._clock()
+        version, names = await self._professional(caller.practitioner)
+        whom = _whom(caller, names)
+
+        async def facts(row: Any) -> Facts | None:
+            kept = self._wills.get(row["person"])
+            if kept is None or kept.stamp != row["stamp"] or version != row["professional"]:
+                return None
+            return self._one(row, kept, whom, frozenset(), now).facts
+
+        values: tuple[tuple[object, str], ...] = (
+            (now, "timestamptz"), (ours, "text"), (sorted(names), "text[]"), (caller.kind, "text"),
+            (caller.id, "text"),
+        )  # fmt: skip
+        if not caller.practitioner:
+            return Along(Beside(_OF_A_SYSTEM, values), facts)
+        doctor = ((_PRACTITIONER, "smallint"), (caller.practitioner, "text"))
+        return Along(Beside(_OF_SOMEBODY, (*values, *doctor)), facts)
+
+    async def believed(self, caller: Caller, person: int) -> Belief | None:
+        """What is remembered of one person (see `believing`); None = it has to be asked."""
+        stood = self._memory.of(caller, person) if self._rows_tell(caller) else None
+        will = self._wills.get(person)
+        if stood is None or will is None:
+            return None
+        now = self._clock()
+        version, names = await self._professional(caller.practitioner)
+        if will.stamp is None:
+            veil = _OPEN if stood.told else None
+        else:
+            veil = _veil(will, _whom(caller, names), now)
+        condition = believing.given(caller, person, now, names, stood, will.stamp, version)
+        return Belief(Facts(stood.relations, veil), condition)
+
+    def remember(self, caller: Caller, person: int, facts: Facts) -> None:
+        """Remembers what was just found of one person, to be believed the next time."""
+        if self._rows_tell(caller):
+            stood = believing.Stood(facts.relations, facts.veil is not None)
+            self._memory.keep(caller, person, stood)
+
+    def _rows_tell(self, caller: Caller) -> bool:
+        """Whether the rows of one person say all there is to know of the caller."""
+        own = caller.role in ("patient", representation.ACTING)
+        return not own and caller.organization not in self._territories
 
     async def _acting(self, caller: Caller, persons: list[int]) -> dict[int, Facts]:
         """Of whom the caller acts for what their representation says now, of others nothing."""
@@ -186,12 +240,15 @@ class DatabaseStanding:
             kept = {person: self._wills.get(person) for person in persons}
             version, names = await self._professional(caller.practitioner)
             rows = await self._ask(caller, kept, names, now)
-            if attempt == _TRIES or version == rows[0]["version"]:
+            if attempt == _TRIES or version == rows[0]["professional"]:
                 break
             self._names.pop(caller.practitioner or "", None)
-        organization = {f"ico|{caller.organization}"} if caller.organization else set()
-        whom = Whom(names | organization, caller.purpose)
-        return {row["person"]: self._one(row, kept[row["person"]], whom, now) for row in rows}
+        whom = _whom(caller, names)
+        here: frozenset[int] = frozenset()
+        territory = self._territories.get(caller.organization)
+        if territory is not None:
+            here = await living_in(self._db, territory, persons, now)
+        return {row["person"]: self._one(row, kept[row["person"]], whom, here, now) for row in rows}
 
     async def _ask(
         self,
@@ -205,27 +262,29 @@ class DatabaseStanding:
             list(kept), known, now, caller.organization, sorted(names), caller.kind, caller.id,
             _PRACTITIONER, caller.practitioner or "",
         ]  # fmt: skip
-        places = self._territories.get(caller.organization) if caller.organization else None
-        if not places:
-            return await self._db.look_up(_EVERYWHERE, *values)
-        return await self._db.look_up(_IN_TERRITORY, *values, _PATIENT, _STATE, places)
+        return await self._db.look_up(_FACTS, *values)
 
-    def _one(self, row: Any, kept: _Will | None, whom: Whom, now: datetime) -> Seen:
+    def _one(
+        self, row: Any, kept: _Will | None, whom: Whom, here: frozenset[int], now: datetime
+    ) -> Seen:
         relations = {str(kind) for kind in row["kinds"]}
         if row["override"]:
             relations.add("override")
-        if "here" in row.keys() and row["here"]:  # noqa: SIM118 a Record is no dict
-            relations.add("territory")
         person, stamp = row["person"], row["stamp"]
+        if person in here:
+            relations.add("territory")
         if stamp is None:
+            if kept is None or kept.stamp is not None:
+                self._learn(person, None, [])
             # who was ever looked at in an emergency has notices that are nobody else's to see
             veil = _OPEN if row["told"] else None
             return Seen(Facts(frozenset(relations), veil), (), whom)
         # no rules came because these were known, whatever others have learned meanwhile
-        will = kept if kept and row["rules"] is None else self._learn(person, stamp, row["rules"])
+        known = kept is not None and kept.stamp == stamp
+        will = kept if kept and known else self._learn(person, stamp, row["rules"])
         return Seen(Facts(frozenset(relations), _veil(will, whom, now)), will.rules, whom)
 
-    def _learn(self, person: int, stamp: int, rules: list[str]) -> _Will:
+    def _learn(self, person: int, stamp: int | None, rules: list[str]) -> _Will:
         found: list[Rule] = []
         for text in rules:
             source, _, body = text.partition("|")
@@ -254,6 +313,11 @@ class DatabaseStanding:
         if len(self._names) > _MOST_PROFESSIONALS:
             self._names.popitem(last=False)
         return found
+
+
+def _whom(caller: Caller, names: frozenset[str]) -> Whom:
+    organization = {f"ico|{caller.organization}"} if caller.organization else set()
+    return Whom(names | organization, caller.purpose)
 
 
 def _veil(will: _Will, whom: Whom, now: datetime) -> Veil:

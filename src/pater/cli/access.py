@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import NoReturn
 
 import click
 
-from pater.access import accounts, audit, clients, policy_versions, sessions
+from pater.access import accounts, audit, clients, policy_versions, probing, sessions
 from pater.access.caller import TWO_FACTORS, Caller
 from pater.access.deciding import ACTIONS, Action, Policy
 from pater.access.explaining import Asked
@@ -126,6 +126,27 @@ async def _explain(
             click.echo(line)
         if past and patient:
             click.echo(_AS_NOW[lang])
+
+
+@access.command()
+@click.option("--days", type=click.IntRange(1, 400), default=30, help="How far to look back.")
+@readable
+def alarms(days: int) -> None:
+    """List who asked for many people in vain, the last one first."""
+    asyncio.run(_alarms(days))
+
+
+async def _alarms(days: int) -> None:
+    async with running_database(settings_of()) as db:
+        found = await probing.alarms(db, now() - timedelta(days=days))
+    for each in found:
+        who = " ".join(x for x in (each["organization"], each["agent_name"]) if x)
+        click.echo(
+            f"{each['at']:%Y-%m-%d %H:%M} UTC  {each['kind']:7}  {each['people']:5} people  "
+            f"{each['agent_kind']}/{each['agent']}  {who}  {each['role']}  {each['source']}"
+        )
+    if not found:
+        click.echo("None.")
 
 
 async def _caller(db: Database, client: str, account: str, purpose: str) -> Caller:

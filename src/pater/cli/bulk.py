@@ -11,12 +11,13 @@ from pathlib import Path
 
 import click
 
+from pater import log_lines
 from pater.access.caller import KEY, Caller
 from pater.app import open_house
 from pater.cli.common import readable, settings_of
 from pater.rest.bulk.imports import Imports
 from pater.rest.bulk.owners import caller_json
-from pater.serving import configure_logging, running_dsn
+from pater.serving import running_dsn
 from pater.settings import Settings
 from pater.store import jobs
 from pater.store.database import Database
@@ -48,17 +49,18 @@ def import_command(files: tuple[Path, ...], trust: bool, report: Path | None) ->
     The same command again goes on where a stopped one was.
     """
     settings = settings_of()
-    configure_logging("warning")
+    log_lines.configure("warning")
     paths = [path.resolve() for path in files]
-    row = asyncio.run(_import(settings, running_dsn(settings), paths, trust, report))
+    row = asyncio.run(import_files(settings, running_dsn(settings), paths, trust, report))
     click.echo(said(row))
     if row.state != "done" or (row.result or {}).get("errors"):
         sys.exit(1)
 
 
-async def _import(
-    settings: Settings, dsn: str, paths: list[Path], trust: bool, report: Path | None
+async def import_files(
+    settings: Settings, dsn: str, paths: list[Path], trust: bool, report: Path | None = None
 ) -> JobRow:
+    """Imports files as a job of the running Páteř, done here, and says how far it is."""
     async with open_house(settings, dsn) as house:
         mode = "trust" if trust else "validate"
         await house.gate.require_import(_CALLER, "$import")

@@ -36,13 +36,13 @@ def ca() -> None:
     """Issue, renew and revoke certificates of Páteř's own certification authority."""
 
 
-def _operator() -> Operator:
+def operator() -> Operator:
     """Who sits at the command line, by the system's own name for them."""
     user = pwd.getpwuid(os.getuid()).pw_name
     return Operator(f"cli:{user}", f"{user} (pater ca)", kind="system")
 
 
-def _told(function: Callable[P, None]) -> Callable[P, None]:
+def told(function: Callable[P, None]) -> Callable[P, None]:
     """Turns what the authority refuses into messages."""
 
     @wraps(function)
@@ -76,12 +76,12 @@ def _request(path: Path) -> bytes:
 
 @ca.command()
 @click.option("--name", default="Páteř", show_default=True, help="Stands in the names of both.")
-@_told
+@told
 def init(name: str) -> None:
     """Make the root and the issuing authority (done by itself at the first certificate)."""
 
     async def work(authority: Authority) -> None:
-        for one in await authority.begin(_operator(), name):
+        for one in await authority.begin(operator(), name):
             click.echo(one.subject.rfc4514_string())
             click.echo(f"  until   {one.not_valid_after_utc:%Y-%m-%d}")
             click.echo(f"  SHA-256 {fingerprint(one)}")
@@ -90,7 +90,7 @@ def init(name: str) -> None:
 
 
 @ca.command()
-@_told
+@told
 def chain() -> None:
     """Print the issuing authority and the root, PEM."""
 
@@ -113,7 +113,7 @@ def chain() -> None:
 @click.option("--given", default="")
 @click.option("--family", default="")
 @click.option("--host", "hosts", multiple=True, help="DNS name or address of a server; repeat it.")
-@_told
+@told
 def issue(profile: str, request: Path, ico: str, hosts: tuple[str, ...], **said: str) -> None:
     """Issue a certificate for the key of a certification request (PKCS #10).
 
@@ -125,7 +125,7 @@ def issue(profile: str, request: Path, ico: str, hosts: tuple[str, ...], **said:
 
     async def work(authority: Authority) -> None:
         subject = Subject(ico=ico, hosts=hosts, **said)
-        _handed(await authority.issue(_operator(), profile, subject, _request(request)))
+        _handed(await authority.issue(operator(), profile, subject, _request(request)))
         click.echo(_pem((await authority.chain())[0]), nl=False)
 
     _with(work)
@@ -134,12 +134,12 @@ def issue(profile: str, request: Path, ico: str, hosts: tuple[str, ...], **said:
 @ca.command()
 @click.argument("serial")
 @click.argument("request", type=click.Path(exists=True, dir_okay=False, path_type=Path))
-@_told
+@told
 def renew(serial: str, request: Path) -> None:
     """Issue a further certificate like this one; the old one holds until its end."""
 
     async def work(authority: Authority) -> None:
-        _handed(await authority.renew(_operator(), serial, _request(request)))
+        _handed(await authority.renew(operator(), serial, _request(request)))
         click.echo(_pem((await authority.chain())[0]), nl=False)
 
     _with(work)
@@ -154,12 +154,12 @@ def _handed(kept: Kept) -> None:
 @ca.command()
 @click.argument("serial")
 @click.option("--reason", type=click.Choice(list(REASONS)), required=True)
-@_told
+@told
 def revoke(serial: str, reason: str) -> None:
     """End a certificate for good, and sign a new revocation list."""
 
     async def work(authority: Authority) -> None:
-        kept = await authority.revoke(_operator(), serial, reason)
+        kept = await authority.revoke(operator(), serial, reason)
         click.echo(f"{kept.serial} revoked {kept.revoked:%Y-%m-%d %H:%M:%S} UTC, {kept.reason}")
 
     _with(work)
@@ -169,7 +169,7 @@ def revoke(serial: str, reason: str) -> None:
 @click.option("--holder", default="", help="ico:12345679, krzp:123456789, dns:host or service:name")
 @click.option("--state", type=click.Choice(STATES), default=None, help="Only these.")
 @click.option("--count", default=50, show_default=True, help="Of the newest so many (to 1000).")
-@_told
+@told
 def list_(holder: str, state: str | None, count: int) -> None:
     """List certificates, newest first."""
 
@@ -194,7 +194,7 @@ def line(kept: Kept, now: datetime) -> str:
 
 @ca.command()
 @click.argument("serial")
-@_told
+@told
 def show(serial: str) -> None:
     """Print one certificate: its state and its PEM."""
 
@@ -224,7 +224,7 @@ def show(serial: str) -> None:
 
 @ca.command()
 @click.option("--days", default=WARN_DAYS, show_default=True, help="That end within so many days.")
-@_told
+@told
 def expiring(days: int) -> None:
     """List certificates that end soon and were not renewed; status 1 when one ends in 7 days."""
 
@@ -246,12 +246,12 @@ def expiring(days: int) -> None:
 
 @ca.command()
 @click.argument("authority", type=click.Choice(AUTHORITIES), default="issuing")
-@_told
+@told
 def crl(authority: str) -> None:
     """Sign a revocation list now (the service does it each half day and at each revocation)."""
 
     async def work(at_work: Authority) -> None:
-        await at_work.sign_crl(_operator(), authority)
+        await at_work.sign_crl(operator(), authority)
         made = await tables.crl(at_work.db, authority)
         if made is not None:
             click.echo(f"list {made.number} holds until {made.until:%Y-%m-%d %H:%M:%S} UTC")

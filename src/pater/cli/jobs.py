@@ -8,9 +8,10 @@ from datetime import UTC, datetime
 
 import click
 
+from pater import log_lines
 from pater.app import open_house, workers
 from pater.cli.common import readable, settings_of
-from pater.serving import configure_logging, running_database, running_dsn
+from pater.serving import running_database, running_dsn
 from pater.settings import Settings
 from pater.store.jobs import JobRow, cancel, listing
 
@@ -54,7 +55,7 @@ def line(row: JobRow, now: datetime) -> str:
 def worker() -> None:
     """Do the jobs of a running Páteř in a process of their own, beside the serving one."""
     settings = settings_of()
-    configure_logging(settings.log_level)
+    log_lines.configure(settings.log_level)
     asyncio.run(_work(settings, running_dsn(settings)))
 
 

@@ -10,10 +10,12 @@ import uvicorn
 from starlette.applications import Starlette
 from starlette.routing import Mount
 
-from pater.domains.simulators import domain
+from pater.domains.simulators import domain, register_pages
 from pater.domains.simulators.identity import PATH, Provider
 from pater.domains.simulators.pages import pages, routes
 from pater.domains.simulators.people import CLAIMS, CLIENT, SECRET
+from pater.domains.simulators.registers import PATH as REGISTERS
+from pater.domains.simulators.registers import filled
 from pater.web.app import DomainFolders, WebConfig, web_app
 from pater.web.session import WebSession
 
@@ -67,6 +69,41 @@ def identity(host: str, port: int, client: str, redirects: tuple[str, ...]) -> N
     for what, claim in CLAIMS.items():
         click.echo(f"  claim {what}={claim}")
     uvicorn.run(app, host=host, port=port, log_level="warning", lifespan="off")
+
+
+@simulate.command()
+@click.option("--host", default="127.0.0.1", show_default=True)
+@click.option("--port", default=8092, show_default=True)
+@click.option("--token", default="", help="The bearer token of who may ask; everybody when empty.")
+@click.option("--count", default=60, show_default=True, help="Invented persons.")
+def registers(host: str, port: int, token: str, count: int) -> None:
+    """The basic registers of the state, with invented persons and failures on demand."""
+    base = f"http://{host}:{port}"
+    click.echo(f"Simulated basic registers: {base}{REGISTERS}")
+    click.echo(f"  PATER_BASIC_REGISTERS={base}{REGISTERS}")
+    app = basic_application(base, token, count)
+    uvicorn.run(app, host=host, port=port, log_level="warning", lifespan="off")
+
+
+def basic_application(base: str, token: str, count: int) -> Starlette:
+    """The basic registers as an application of their own."""
+
+    def clock() -> datetime:
+        return datetime.now(UTC)
+
+    held = filled(clock, count)
+    shell = web_app(
+        WebConfig(
+            base_url=base,
+            secret=secrets.token_bytes(32),
+            logins=_Nobody(),
+            clock=clock,
+            domains={domain.name: DomainFolders(domain.templates, domain.locale)},
+            pages=[lambda context: register_pages.pages(context, held)],
+            demo=True,
+        )
+    )
+    return Starlette(routes=[*register_pages.routes(held, token), Mount("/", shell)])
 
 
 def application(base: str, clients: dict[str, str], redirects: tuple[str, ...]) -> Starlette:

@@ -62,6 +62,19 @@ A room that keeps something beside all resources of a type sees each change of t
 interaction it comes from. Raises RecordsError to refuse it.
 """
 
+
+def in_turn(first: Keeper, then: Keeper) -> Keeper:
+    """Two keepers of one type as one."""
+
+    async def both(caller: Caller, change: Change, stored: Stored | None) -> Change:
+        return await then(caller, await first(caller, change, stored), stored)
+
+    return both
+
+
+Closed = Callable[[Caller, Change], None]
+"""(caller, change) -> raises RecordsError for who may not edit resources of a type themselves."""
+
 Forget = Callable[[Sequence[str]], Awaitable[Sequence[Statement]]]
 """(ids) -> what goes out together with resources of a type that are expunged whole."""
 

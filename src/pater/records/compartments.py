@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from pater.access.policy import is_personal
 from pater.fhir.compartment import clinical_person_reference
+from pater.fhir.definitions import TYPE_NUMBER
 from pater.fhir.issues import Issue
-from pater.fhir.references import Ref, iter_references, parse_reference
+from pater.fhir.references import Ref, iter_references, parse_reference, rewrite
 from pater.records.changes import Change
 from pater.records.errors import Unprocessable
 from pater.store.database import Database
-from pater.store.read import persons_of, read_many
+from pater.store.read import leading, read_many
+from pater.store.write import Statement
 
 NOBODY = 0
 
@@ -22,8 +25,9 @@ async def persons_for(
     changes: Sequence[Change],
     patients: Mapping[str, int],
     base_url: str,
-) -> list[int | None]:
-    """The person of each change: as given, else of the Patient it refers to, 0 = of nobody.
+) -> tuple[list[int | None], dict[str, str]]:
+    """The person of each change: as given, else of the Patient it refers to, 0 = of nobody. And
+    those of the Patients referred to that were merged, with the ones they lead to.
 
     `patients` are the Patients that the changes themselves write. None for a change without a
     resource (a deletion) and for a Patient itself. Raises Unprocessable with the paths of all
@@ -31,7 +35,9 @@ async def persons_for(
     """
     owners = [owner_reference(change, base_url) for change in changes]
     ids = {o.id for o in owners if o and o.type == "Patient" and o.id and o.id not in patients}
-    known = {**await persons_of(db, ids), **patients}
+    there = await leading(db, ids)
+    known = {**{id_: person for id_, (person, _) in there.items()}, **patients}
+    led = {id_: survivor for id_, (_, survivor) in there.items() if survivor}
     others = {(o.type, o.id) for o in owners if o and o.type and o.type != "Patient" and o.id}
     held = {(s.type, s.id): s.person for s in await read_many(db, others)} if others else {}
     found: list[int | None] = []
@@ -52,7 +58,32 @@ async def persons_for(
             issues.append(_unknown(change, owner))
     if issues:
         raise Unprocessable(issues)
-    return found
+    return found, led
+
+
+def led_on(change: Change, led: Mapping[str, str], base_url: str) -> Change:
+    """A change that speaks of merged Patients, as one of those they lead to.
+
+    What was written so is noted: it goes back when a merge is undone.
+    """
+    resource = change.resource
+    if not led or resource is None or change.raw is not None or change.person is not None:
+        return change
+    named = {f"Patient/{old}": old for old in led}
+    named |= {f"{base_url}/Patient/{old}": old for old in led} if base_url else {}
+    mapping = {text: text[: -len(old)] + led[old] for text, old in named.items()}
+    changed = rewrite(resource, mapping)
+    owner = owner_of(change.type, resource, base_url)
+    if changed is resource or owner is None or owner.id not in led:
+        return change if changed is resource else replace(change, resource=changed)
+    note = Statement(_NOTE, (TYPE_NUMBER[change.type], change.id or "", owner.id))
+    return replace(change, resource=changed, statements=(*change.statements, note))
+
+
+_NOTE = (
+    "insert into alias_written (type, id, patient) values ($1, $2, $3)"
+    " on conflict (type, id) do update set patient = excluded.patient"
+)
 
 
 def owner_reference(change: Change, base_url: str) -> Ref | None:

@@ -51,12 +51,27 @@ class AlreadyClaimed(Conflict):
         self.key, self.person, self.target = key, person, target
 
 
+class Merged(Conflict):
+    """The person for whom it was written was merged with another one: asked anew, it is found."""
+
+    def __init__(self) -> None:
+        super().__init__("the patient was merged with another one: try again")
+
+
 class PreconditionFailed(RecordsError):  # noqa: N818 (named as the answer it becomes)
     """The version that the caller expected is not the `current` one (None: there is none)."""
 
     def __init__(self, type: str, id: str, current: int | None) -> None:
         super().__init__(f"{type}/{id} is not at the expected version")
         self.type, self.id, self.current = type, id, current
+
+
+class TooMany(RecordsError):  # noqa: N818 (named as the answer it becomes)
+    """The caller asked for too many people of whom it was shown nothing; `seconds` to wait."""
+
+    def __init__(self, seconds: int) -> None:
+        super().__init__("too many people were asked for of whom nothing may be shown")
+        self.seconds = seconds
 
 
 class Ambiguous(RecordsError):  # noqa: N818 (named as the answer it becomes)

@@ -63,6 +63,8 @@ async def person_of(
         await ports.refused(
             caller, action, type, reason, person=person, id=patient, interaction=interaction
         )
+        if isinstance(failure, NotFound):
+            await ports.missed(caller, [patient])
         raise failure
     return person, sight
 

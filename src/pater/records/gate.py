@@ -9,6 +9,7 @@ from typing import Any
 from pater.access.caller import Caller
 from pater.access.facts import NoStanding, Standing
 from pater.access.policy import Action, Decision, Policy, shipped
+from pater.access.probing import Probing
 from pater.fhir.definitions import TYPE_NUMBER
 from pater.fhir.issues import Issue
 from pater.fhir.search.custom import Custom
@@ -23,6 +24,7 @@ from pater.records import (
     exporting,
     expunging,
     histories,
+    identifying,
     importing,
     isolation,
     journal_search,
@@ -33,7 +35,7 @@ from pater.records import (
     searching_types,
     writing,
 )
-from pater.records.changes import Change, Forget, HistoryPage, Keeper
+from pater.records.changes import Change, Closed, Forget, HistoryPage, Keeper, in_turn
 from pater.records.conditional import Meant
 from pater.records.everything import Wish
 from pater.records.export_walk import ExportTask
@@ -50,7 +52,7 @@ from pater.store.journal_received import Kept
 from pater.store.read import Damaged, Stored, held_types
 from pater.store.search import Page
 from pater.store.versions import VersionKey
-from pater.store.write import Claim, Committer, Statement, Written, claim_key
+from pater.store.write import Claim, Committer, Put, Statement, Written, claim_key
 from pater.terminology.service import Terminology
 
 __all__ = [
@@ -78,7 +80,8 @@ class Gate:
 
     `clock` gives aware times, `new_id` fresh resource ids, `cursor_key` signs page cursors;
     `base_url` is the address of the FHIR API without a slash at the end. `policy` decides (None =
-    the shipped one that asks for no relation), `standing` knows how callers stand to persons.
+    the shipped one that asks for no relation), `standing` knows how callers stand to persons,
+    `probing` counts who looks for people and is shown none.
     """
 
     def __init__(
@@ -92,6 +95,7 @@ class Gate:
         base_url: str = "",
         policy: Policy | None = None,
         standing: Standing | None = None,
+        probing: Probing | None = None,
     ) -> None:
         self._ports = Ports(
             db,
@@ -103,6 +107,7 @@ class Gate:
             Terminology(db),
             policy or shipped("declared"),
             standing or NoStanding(),
+            probing=probing,
         )
 
     @property
@@ -119,13 +124,30 @@ class Gate:
         """
         return self._ports.policy.decide(caller, action, type, person=person)
 
+    def admit(self, caller: Caller) -> None:
+        """To be asked before people are looked for by what names them. Raises TooMany."""
+        self._ports.admit(caller)
+
+    async def missed(self, caller: Caller, guesses: Sequence[str]) -> None:
+        """To be told of people who were named and of whom nothing was shown, each by the text
+        that named them: who does not exist like who is refused. See `access.probing`."""
+        await self._ports.missed(caller, guesses)
+
     def open_to(self, caller: Caller, type: str) -> str:
         """The policy's reason why a type is closed to a subscriber; "" when it is open."""
         return disclosing.open_to(self._ports.policy, caller, type)
 
-    def keep(self, type: str, keeper: Keeper) -> None:
-        """Lets a room see (and change, and refuse) every change of a type before it is written."""
-        self._ports.keepers[type] = keeper
+    def keep(self, type: str, keeper: Keeper, *, after: bool = False) -> None:
+        """Lets a room see (and change, and refuse) every change of a type before it is written.
+
+        It takes the place of the keeper before, or (`after`) sees what that one made of the change.
+        """
+        before = self._ports.keepers.get(type) if after else None
+        self._ports.keepers[type] = keeper if before is None else in_turn(before, keeper)
+
+    def close(self, type: str, closed: Closed) -> None:
+        """Lets a room refuse edits (PATCH) of a type before what stands there is looked at."""
+        self._ports.closed[type] = closed
 
     def forget(self, type: str, forget: Forget) -> None:
         """Lets a domain take its own rows out together with resources that are expunged."""
@@ -251,6 +273,12 @@ class Gate:
         known); nothing else is told. Raises Forbidden."""
         return await isolation.ordered(self._ports, caller, person, patient)
 
+    async def identify(
+        self, caller: Caller, persons: Sequence[int], what: str
+    ) -> dict[int, Stored]:
+        """The Patients of persons whom a register found, recorded; see `identifying.identify`."""
+        return await identifying.identify(self._ports, caller, persons, what)
+
     async def commit(
         self,
         caller: Caller,
@@ -260,16 +288,20 @@ class Gate:
         statements: Sequence[Statement] = (),
         interaction: str = "",
         reason: str = "",
+        also: Sequence[Put] = (),
+        back: frozenset[int] = frozenset(),
     ) -> list[Written]:
         """All changes or none, in one transaction with claims, statements and the journal.
 
         Gives one Written for each change, in order; version 0 = there was nothing to delete.
         `interaction` names the journal's interaction (default: each change's own). Where all are
-        derived from something that is no change itself, `reason` is why they are written. Raises
+        derived from something that is no change itself, `reason` is why they are written. `also`
+        goes with them as it is: versions of records that the register moves between two persons
+        who were found to be one (`back`: who is a person of their own again). Raises
         Forbidden, NotFound, PreconditionFailed, Conflict, AlreadyClaimed, Unprocessable.
         """
         return await writing.commit(
-            self._ports, caller, changes, claims, statements, interaction, reason
+            self._ports, caller, changes, claims, statements, interaction, reason, also, back
         )
 
     async def rehearse(self, caller: Caller, change: Change) -> list[Issue]:

@@ -19,6 +19,15 @@ from pater.store.history import Key, Period, Place, revived
 from pater.store.read import Stored
 
 MAX_COUNT = 1000
+DIRECTORY = frozenset(
+    {
+        "Endpoint", "HealthcareService", "Location", "Organization", "OrganizationAffiliation",
+        "Practitioner", "PractitionerRole",
+    }
+)  # fmt: skip
+"""Types of a directory that others keep a copy of (IHE mCSD, ITI-91): what of them belongs to
+nobody is told to systems and professionals who may read it. What came in a document is its
+patient's."""
 MOST_COUNTED = 1_000_000
 
 
@@ -34,7 +43,8 @@ async def walk(
     """The versions of a type ("" = of all), newest first, and one journal entry a person shown.
 
     A history names no patient. Who has to name one (see `access.binding`) therefore gets none, and
-    what belongs to nobody is shown only to whom everything is. Raises Forbidden.
+    what belongs to nobody is shown only to whom everything is, but for `DIRECTORY`. Raises
+    Forbidden.
     """
     interaction = "history-type" if type else "history-system"
     wanted = (type,) if type else RESOURCE_TYPES
@@ -44,7 +54,9 @@ async def walk(
     for each in wanted:
         decision = ports.policy.decide(caller, "history", each)
         search = ports.policy.decide(caller, "search", each)
-        whose = decision.persons if decision.persons is None else decision.persons - {0}
+        whose = decision.persons
+        if whose is not None and not (type in DIRECTORY and whose == {0}):
+            whose -= {0}  # who has a record of their own is shown that
         if not (decision.allowed and search.allowed):
             refusal = refusal or (decision.reason if not decision.allowed else search.reason)
         elif group(each) == "audit":

@@ -55,6 +55,7 @@ class Line(NamedTuple):
     issues: tuple[Issue, ...] = ()
     waits: str = ""
     keys: tuple[bytes, ...] = ()
+    beside: Any = None
     declares: bool = False
 
 
@@ -63,8 +64,8 @@ class Made:
     """What became of the lines of a chunk: the `odd` ones, and the rows of the others in columns.
 
     `numbers` are the lines, `owner` is the place of each one's owner in `owners` (a Patient's is
-    itself); `keys` has the business keys of Patients, by their id; `declaring` are the lines
-    that declare profiles, which are not looked at here.
+    itself); `keys` has the business keys of Patients and `beside` what is kept beside them, by
+    their id; `declaring` are the lines that declare profiles, which are not looked at here.
     """
 
     odd: list[Line]
@@ -72,8 +73,13 @@ class Made:
     owner: list[int]
     owners: list[tuple[str, str]]
     keys: dict[str, tuple[bytes, ...]]
+    beside: dict[str, Any]
     rows: Rows
     declaring: frozenset[int]
+
+    def beside_of(self, persons: Mapping[str, int]) -> list[tuple[int, str, Any]]:
+        """What is kept beside the Patients with these ids: person, id, and what."""
+        return [(who, id, self.beside[id]) for id, who in persons.items() if id in self.beside]
 
     def line(self, place: int) -> Line:
         """What is known of one of the others."""
@@ -86,7 +92,8 @@ class Prepare:
     """How lines are made ready. `references` gives the targets of conditional references,
     `refused` those that cannot have one, and why;
     `dictionaries` is a file of `save_dictionaries`, "" = none. `special` types go one by one.
-    `keys` gives the business keys of a Patient; it is found by its name in other processes.
+    `keys` gives the business keys of a Patient and `beside` what a register keeps beside it (None
+    = nothing); they are found by their names in other processes.
     """
 
     updated: datetime
@@ -98,6 +105,7 @@ class Prepare:
     refused: Mapping[str, str] = field(default_factory=dict)
     parameters: tuple[SearchParameter, ...] = ()  # those beyond R4
     keys: Callable[[Mapping[str, Any]], tuple[bytes, ...]] | None = None
+    beside: Callable[[Mapping[str, Any]], Any] | None = None
 
 
 def conditional_references(data: bytes) -> frozenset[str]:
@@ -128,6 +136,7 @@ def make(chunk: Chunk, rids: Sequence[int], how: Prepare) -> Made:
         [owners.setdefault(each.owner, len(owners)) for each in ready],
         list(owners),
         {each.id: each.keys for each in ready if each.keys},
+        {each.id: each.beside for each in ready if each.beside is not None},
         rows_of((TYPE_NUMBER[e.type], e.id, e.rows) for e in ready if e.rows is not None),
         frozenset(each.number for each in made if each.declares),
     )
@@ -189,9 +198,11 @@ def _line(number: int, data: bytes, rid: int, how: Prepare, codec: BodyCodec) ->
     owner = owner_of(type_, resource, how.base_url)
     whose = ("Patient", id_) if type_ == "Patient" else ("", "")
     keys: tuple[bytes, ...] = ()
-    if type_ == "Patient" and how.keys is not None:
+    beside: Any = None
+    if type_ == "Patient":
         try:
-            keys = how.keys(resource)
+            keys = how.keys(resource) if how.keys is not None else ()
+            beside = how.beside(resource) if how.beside is not None else None
         except (AttributeError, TypeError):  # nobody has validated it
             issue = Issue("error", "structure", "Patient.identifier", "it cannot be read")
             return Line(number, type_, id_, issues=(issue,))
@@ -204,7 +215,7 @@ def _line(number: int, data: bytes, rid: int, how: Prepare, codec: BodyCodec) ->
     indexed = index(put, _custom(how.parameters) if how.parameters else NONE)
     dictionary, packed = codec.compress(indexed.type_number, body_of(put, 1, how.updated))
     rows = tails(indexed, rid, how.updated, dictionary, packed)
-    return Line(number, type_, id_, whose, rows=rows, keys=keys, declares=declaring)
+    return Line(number, type_, id_, whose, rows=rows, keys=keys, beside=beside, declares=declaring)
 
 
 def same(stored: bytes, resource: Mapping[str, Any]) -> bool:

@@ -14,7 +14,7 @@ from pater.fhir.search.query import SearchError, SearchRequest, parse_search
 from pater.records.conditional import meant
 from pater.records.errors import Ambiguous, RecordsError
 from pater.records.ports import Ports
-from pater.store.read import persons_of
+from pater.store.read import leading, merged_among
 from pater.store.tokens import code_hash, no_system_hash, system_code_hash
 
 _REMEMBERED: Final = 200_000
@@ -54,7 +54,10 @@ class Targets:
     async def persons(
         self, owners: Collection[tuple[str, str]], new: Mapping[str, int]
     ) -> dict[tuple[str, str], int]:
-        """The persons of those owners (type, id) that are here; `new` are Patients of the chunk."""
+        """The persons of those owners (type, id) that are here; `new` are Patients of the chunk.
+
+        A Patient that was merged is none: its lines are refused, and come again by the survivor's.
+        """
         found: dict[tuple[str, str], int] = {}
         patients: list[str] = []
         others: list[tuple[int, str]] = []
@@ -68,9 +71,14 @@ class Targets:
             else:
                 found[type_, id_] = person
         if patients:
-            for id_, person in (await persons_of(self._db, patients)).items():
-                self.learn(id_, person)
-                found["Patient", id_] = person
+            for id_, (person, led) in (await leading(self._db, patients)).items():
+                if not led:
+                    self.learn(id_, person)
+                    found["Patient", id_] = person
+        for number in await merged_among(self._db, found.values()):
+            for key in [key for key, person in found.items() if person == number]:
+                self._persons.pop(key[1], None)
+                del found[key]
         if others:
             types, ids = zip(*others, strict=True)
             rows = await self._db.fetch(_OWNERS, types, ids)

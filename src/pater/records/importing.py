@@ -12,6 +12,7 @@ from collections import Counter, deque
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, replace
+from datetime import datetime
 from pathlib import Path
 from typing import Any, Final
 
@@ -37,15 +38,7 @@ from pater.records.import_lines import (
 )
 from pater.records.import_processes import Maker, in_thread
 from pater.records.import_rights import special
-from pater.records.import_state import (
-    CREATED,
-    LATER,
-    REPORT,
-    UNCHANGED,
-    UPDATED,
-    Found,
-    State,
-)
+from pater.records.import_state import CREATED, LATER, REPORT, UNCHANGED, UPDATED, Found, State
 from pater.records.import_targets import Targets
 from pater.records.ports import DONE, Ports
 from pater.store.copying import copy_rows, present, take_names
@@ -60,6 +53,7 @@ _IN_FLIGHT: Final = 3
 _RID_BLOCK: Final = 1_000
 _AT_ONCE: Final = 16
 Conforming = Callable[[dict[str, Any]], Awaitable[Sequence[Issue]]]
+Keep = Callable[[Connection, datetime, Sequence[tuple[int, str, Any]]], Awaitable[None]]
 _PATIENT: Final = TYPE_NUMBER["Patient"]
 _ATTEMPTS: Final = 4
 _PASSES: Final = 6
@@ -79,8 +73,9 @@ class ImportTask:
     """What is imported: files in order; `trust` = without validation.
 
     `claims_of` gives the claims of a Patient that is changed, `keys` the business keys of a new
-    one (a function of a module: it is also called in other processes). `make` makes chunks ready.
-    `conforming` says what of a resource does not conform to the profiles it declares.
+    one and `beside` what a register keeps beside it (functions of modules: they are also called in
+    other processes), which `keep` writes with person and id. `make` makes chunks ready;
+    `conforming` says what of a resource does not conform to its profiles.
     """
 
     inputs: Sequence[Path]
@@ -89,6 +84,8 @@ class ImportTask:
     keys: Callable[[Mapping[str, Any]], tuple[bytes, ...]] | None = None
     make: Maker = in_thread
     conforming: Conforming | None = None
+    beside: Callable[[Mapping[str, Any]], Any] | None = None
+    keep: Keep | None = None
 
 
 class TakenError(Exception):
@@ -224,6 +221,7 @@ class _Import:
                 dictionaries=self._dictionaries.path,
                 parameters=parameters_of(self._ports.db.parameters.custom),
                 keys=self._task.keys,
+                beside=self._task.beside,
                 references=references,
                 refused=refused,
             )
@@ -289,6 +287,8 @@ class _Import:
             raise TakenError
         await copy_rows(flight.connection, rows, persons, flight.how.updated)
         await self._claim(flight.connection, claims)
+        if self._task.keep is not None:
+            await self._task.keep(flight.connection, flight.how.updated, made.beside_of(new))
         await write_entries(flight.connection, await self._entries(new, persons))
         for number, count in Counter(rows.types).items():
             state.count(RESOURCE_TYPES[number], CREATED, count)

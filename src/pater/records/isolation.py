@@ -7,12 +7,13 @@ the time after contact with an infection, too).
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import replace
 from datetime import datetime
 from typing import Any, Final
 
 from pater.access.caller import Caller
+from pater.access.relations import MEASURES, is_measure
 from pater.fhir.json import parse
 from pater.fhir.search.dates import date_span
 from pater.records.errors import Forbidden
@@ -22,13 +23,7 @@ from pater.store.record import record
 
 PURPOSE: Final = "PUBHLTH"
 """The purpose is the law's, not the caller's to choose."""
-CODES: Final = frozenset(
-    {
-        ("http://snomed.info/sct", "40174006"),
-        ("http://hl7.org/fhir/sid/icd-10", "Z29.0"),
-        ("https://uzis.cz/terminology/CodeSystem/mkn-10", "Z29.0"),
-    }
-)
+CODES: Final = MEASURES
 _TYPES: Final = ("Flag", "ServiceRequest")
 _ORDERED: Final = frozenset({"order", "directive", "original-order", "instance-order"})
 _PAGE: Final = 200
@@ -79,13 +74,7 @@ def is_order(resource: Mapping[str, Any], now: datetime) -> bool:
             during = {"start": resource["occurrenceDateTime"]}
     else:
         during = resource.get("period")
-    return any(coding in CODES for coding in _codings(resource)) and _within(during, now)
-
-
-def _codings(resource: Mapping[str, Any]) -> Iterator[tuple[Any, Any]]:
-    for concept in (resource.get("code"), *resource.get("category", ())):
-        for coding in (concept or {}).get("coding", ()):
-            yield coding.get("system"), coding.get("code")
+    return is_measure(resource) and _within(during, now)
 
 
 def _within(period: Mapping[str, Any] | None, now: datetime) -> bool:

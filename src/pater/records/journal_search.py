@@ -32,7 +32,7 @@ from pater.records.search_terms import journal_query
 from pater.store import search as store_search
 from pater.store.journal import JournalRow, place_id, place_of, read_entry, read_journal
 from pater.store.journal_received import RECEIVED, originals
-from pater.store.read import Stored, persons_of
+from pater.store.read import Stored, formers, persons_of
 from pater.store.search import Page, Scope
 
 TYPE = "AuditEvent"
@@ -61,6 +61,7 @@ class _Filter:
     """
 
     person: int | None = None
+    formers: list[int] = field(default_factory=list)  # numbers that lead to the person
     agent: str | None = None
     since: datetime | None = None
     until: datetime | None = None
@@ -96,9 +97,13 @@ class _Filter:
     def may_meet(self, row: JournalRow) -> bool:
         """What can be told from the row alone."""
         tests = self.tests if row.reason == RECEIVED else [*self.tests, *self.quick]
-        return (self.person is None or row.person == self.person) and all(
-            test(row) for test in tests
-        )
+        mine = self.person is None or row.person == self.person or row.person in self.formers
+        return mine and all(test(row) for test in tests)
+
+    @property
+    def numbers(self) -> int | list[int] | None:
+        """Whose rows are read."""
+        return [self.person, *self.formers] if self.person and self.formers else self.person
 
     def meets(self, row: JournalRow, event: dict[str, Any]) -> bool:
         """The rest, told from the AuditEvent."""
@@ -115,7 +120,7 @@ async def read(ports: Ports, caller: Caller, id: str) -> Stored:
     decision = await _decided(ports, caller)
     uuid = _uuid(id)
     row = await read_entry(ports.db, uuid) if uuid else None
-    if row is None or (decision.persons is not None and row.person not in decision.persons):
+    if row is None or not await _own(ports, decision, row.person):
         person = row.person if row else 0
         reason = "other-person" if row else "not-found"
         await ports.refused(caller, "read", TYPE, reason, person=person, id=id)
@@ -136,6 +141,16 @@ async def read(ports: Ports, caller: Caller, id: str) -> Stored:
     return _stored(row, event)
 
 
+async def _own(ports: Ports, decision: Decision, person: int) -> bool:
+    """Whether entries of a person are open, or of one who was found to be such a person."""
+    if decision.persons is None or person in decision.persons:
+        return True
+    for each in decision.persons:
+        if person in await formers(ports.db, each):
+            return True
+    return False
+
+
 async def search(ports: Ports, caller: Caller, request: SearchRequest, count: int | None) -> Page:
     """A page of AuditEvents, newest first. Raises Forbidden, SearchError."""
     query = journal_query(request, ports.cursor_key)
@@ -147,6 +162,8 @@ async def search(ports: Ports, caller: Caller, request: SearchRequest, count: in
     outside = filter_of(caller, "search")
     if outside is not None and outside.touches(TYPE):
         wanted.outside = lambda event: outside.holds(TYPE, event)
+    if wanted.person:
+        wanted.formers = await formers(ports.db, wanted.person)
     size = max(1, min(count or request.count or DEFAULT_COUNT, MAX_COUNT))
     before = _position(request.cursor)
     found, more = await _collect(ports, wanted, size, before)
@@ -189,8 +206,10 @@ async def rows(
     found: list[JournalRow] = []
     size = max(1, min(count, MOST_ROWS))
     step, seen = (_STEP, 0) if keep else (size, 0)
+    # what was entered while the person had another number stays there, and is theirs
+    numbers = [person, *await formers(ports.db, person)] if person else None
     while len(found) < size and seen < SCAN_LIMIT:
-        batch = await read_journal(ports.db, person, agent, since, until, step, before)
+        batch = await read_journal(ports.db, numbers, agent, since, until, step, before)
         found += filter(keep, batch) if keep else batch
         seen += len(batch)
         if len(batch) < step:
@@ -235,7 +254,7 @@ async def _collect(
     while seen < limit:
         step = size + 1 if wanted.all else _RENDERED_STEP if wanted.rendering else _STEP
         batch = await read_journal(
-            ports.db, wanted.person, wanted.agent, wanted.since, wanted.until, step, before
+            ports.db, wanted.numbers, wanted.agent, wanted.since, wanted.until, step, before
         )
         for some in await _meeting(ports, wanted, batch):
             if len(found) == size:

@@ -3,16 +3,25 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from typing import Any
 
 from pater.fhir.definitions import TYPE_NUMBER
 from pater.store.database import Database
 
 _LIMIT = 100_000
+# Patients that were merged into another one stand with it, and are not its name.
 _PATIENTS = (
-    "select person, min(id) as id from resource"
-    " where type = $1 and person = any($2::bigint[]) and not deleted group by person"
+    "select r.person, min(r.id) as id from resource r"
+    " where r.type = $1 and r.person = any($2::bigint[]) and not r.deleted"
+    " and not exists (select from alias a where a.patient = r.id) group by r.person"
 )
+
+
+def is_merged(patient: Mapping[str, Any] | None) -> bool:
+    """Whether a Patient says that another one stands in its place."""
+    links = (patient or {}).get("link") or ()
+    return any(isinstance(each, dict) and each.get("type") == "replaced-by" for each in links)
 
 
 class PatientNames:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
@@ -10,8 +10,10 @@ from pater.access import audit
 from pater.access.caller import Caller
 from pater.access.facts import Standing
 from pater.access.policy import Action, Policy
+from pater.access.probing import Probing
 from pater.fhir.definitions import TYPE_NUMBER
-from pater.records.changes import Forget, Keeper
+from pater.records.changes import Closed, Forget, Keeper
+from pater.records.errors import TooMany
 from pater.records.patient_names import PatientNames
 from pater.records.sight import Sight
 from pater.store.database import Database
@@ -60,7 +62,9 @@ class Ports:
     standing: Standing
     names: PatientNames = field(default_factory=PatientNames)
     keepers: dict[str, Keeper] = field(default_factory=dict)  # by resource type
+    closed: dict[str, Closed] = field(default_factory=dict)  # by resource type
     forgets: dict[str, Forget] = field(default_factory=dict)  # by resource type
+    probing: Probing | None = None
 
     async def sight(self, caller: Caller, persons: Collection[int]) -> Sight:
         """What the caller may see of these persons; more can be met later."""
@@ -102,6 +106,18 @@ class Ports:
             entity_version=version,
             query=query,
         )
+
+    def admit(self, caller: Caller) -> None:
+        """Before people are looked for by what names them. Raises TooMany."""
+        seconds = self.probing.wait(caller) if self.probing is not None else 0
+        if seconds:
+            raise TooMany(seconds)
+
+    async def missed(self, caller: Caller, guesses: Sequence[str]) -> None:
+        """Counts people who were named, and of whom the caller is shown nothing, by whatever
+        named them: those who do not exist like those whose data are refused."""
+        if self.probing is not None and guesses:
+            await self.probing.missed(caller, guesses, self.db, self.committer.journal_only)
 
     async def record(self, entries: Iterable[JournalEntry]) -> None:
         """Writes entries durably."""

@@ -28,8 +28,12 @@ async def read(ports: Ports, caller: Caller, type: str, id: str) -> Stored:
     """The current version; the attempt is in the journal before anything is returned."""
     if type == AUDIT:
         return await journal_search.read(ports, caller, id)
-    stored = await store.read(ports.db, type, id)
-    return await _shown(ports, caller, "read", type, id, stored)
+    sight = Sight(ports.policy, ports.standing, caller)
+    if filter_of(caller, "read") is None:
+        stored = await sight.read(ports.db, type, id)
+    else:
+        stored = await store.read(ports.db, type, id, guarded=False)
+    return await _shown(ports, sight, "read", type, id, stored)
 
 
 async def read_all(
@@ -39,29 +43,43 @@ async def read_all(
 
     All are decided and recorded as single reads are, together.
     """
-    there = await store.read_many(ports.db, [key for key in keys if key[0] != AUDIT])
-    there = [each for each in there if not each.deleted]
-    sight = await ports.sight(caller, {each.person for each in there})
-    shown = await visible(ports, sight, there, "read")
+    wanted = {key for key in keys if key[0] != AUDIT}
+    there = {
+        (each.type, each.id): each
+        for each in await store.read_many(ports.db, wanted, guarded=False)
+        if not each.deleted
+    }
+    sight = await ports.sight(caller, {each.person for each in there.values()})
+    shown = await visible(ports, sight, list(there.values()), "read")
+    await store.guard(ports.db, shown)
     seen = {(each.type, each.id): each for each in shown}
-    names = await _names(ports, sight, {each.person for each in there if each.person})
+    persons = {each.person for each in there.values() if each.person}
+    names = await _names(ports, sight, persons, all_seen=len(seen) == len(wanted))
+    # what is not there is recorded too: it takes what somebody withheld takes
     await ports.record(
         ports.entry(
             caller,
             "read",
-            DONE if (each.type, each.id) in seen else REFUSED,
-            sight.decide("read", each.type, each.person).reason
-            if (each.type, each.id) in seen
-            else sight.refusal(each, "read") or OUTSIDE,
-            person=each.person,
-            patient=names.get(each.person, ""),
-            type=each.type,
-            id=each.id,
-            version=each.version,
+            DONE if key in seen else REFUSED,
+            _why(sight, there.get(key), shown=key in seen),
+            person=there[key].person if key in there else 0,
+            patient=names.get(there[key].person, "") if key in there else "",
+            type=key[0],
+            id=key[1],
+            version=there[key].version if key in there else 0,
         )
-        for each in there
+        for key in sorted(wanted)
     )
     return seen
+
+
+def _why(sight: Sight, stored: Stored | None, *, shown: bool) -> str:
+    """The reason that the journal gives for one of several that were read."""
+    if stored is None:
+        return "not-found"
+    if shown:
+        return sight.decide("read", stored.type, stored.person).reason
+    return sight.refusal(stored, "read") or OUTSIDE
 
 
 async def visible(
@@ -73,9 +91,11 @@ async def visible(
     return allowed if outside is None else await outside.visible(ports.db, allowed)
 
 
-async def _names(ports: Ports, sight: Sight, persons: Collection[int]) -> dict[int, str]:
+async def _names(
+    ports: Ports, sight: Sight, persons: Collection[int], *, all_seen: bool
+) -> dict[int, str]:
     """The Patient ids of persons of whom not all may be shown."""
-    if sight.asks:
+    if sight.asks or not all_seen:
         return await ports.names.anew(ports.db, persons)
     return await ports.names.of_all(ports.db, persons) if persons else {}
 
@@ -87,8 +107,9 @@ async def vread(ports: Ports, caller: Caller, type: str, id: str, version: int) 
         if version != stored.version:
             raise NotFound(type, id)
         return stored
-    found = await store.read_version(ports.db, type, id, version)
-    return await _shown(ports, caller, "vread", type, id, found)
+    found = await store.read_version(ports.db, type, id, version, guarded=False)
+    sight = Sight(ports.policy, ports.standing, caller)
+    return await _shown(ports, sight, "vread", type, id, found)
 
 
 async def history(
@@ -118,14 +139,14 @@ async def history(
     general = ports.policy.decide(caller, "history", type)
     everybody = general.persons is None and not (general.patient_bound or sight.asks)
     if not general.allowed:
-        newest = await store.read(ports.db, type, id)
+        newest = await store.read(ports.db, type, id, guarded=False)
     elif not everybody or filter_of(caller, "history") is not None:
         page, after, newest = await _kept(ports, sight, asked, count)
     elif count:
         page, after = await asked.page(ports, asked.before, min(count, MAX_HISTORY))
         newest = page[0] if page else await store.read(ports.db, type, id)
     else:
-        newest = await store.read(ports.db, type, id)
+        newest = await store.read(ports.db, type, id, guarded=False)
     reason = await _allowed(ports, sight, "history", interaction, type, id, newest)
     # a record may have been moved to another person: older versions stay with the former one
     shown = [each for each in page if not sight.refusal(each, "history")]
@@ -177,7 +198,7 @@ async def _kept(
     async def keep(versions: Sequence[Stored]) -> list[Stored]:
         return await visible(ports, sight, versions, "history")
 
-    newest = await store.read(ports.db, asked.type, asked.id)
+    newest = await store.read(ports.db, asked.type, asked.id, guarded=False)
     await sight.meet({newest.person} if newest else ())
     if newest is None or sight.refusal(newest, "history"):
         return [], None, newest
@@ -236,13 +257,13 @@ def uncounted(most: int) -> Unprocessable:
 
 async def _shown(
     ports: Ports,
-    caller: Caller,
+    sight: Sight,
     interaction: str,
     type: str,
     id: str,
     stored: Stored | None,
 ) -> Stored:
-    sight = Sight(ports.policy, ports.standing, caller)
+    caller = sight.caller
     reason = await _allowed(ports, sight, "read", interaction, type, id, stored)
     assert stored is not None  # _allowed does not come back from nothing
     if stored.deleted:
@@ -250,7 +271,8 @@ async def _shown(
             caller, "read", type, "deleted", person=stored.person, id=id, interaction=interaction
         )
         raise Gone(type, id, stored.version)
-    if type == "Patient" and stored.person:
+    await store.guard(ports.db, [stored])
+    if type == "Patient" and stored.person and b'"replaced-by"' not in stored.body:
         ports.names.learn(stored.person, id)
     await ports.record([await _entry(ports, caller, "read", interaction, stored, reason)])
     return stored
@@ -310,5 +332,7 @@ async def _allowed(
         await ports.refused(
             caller, action, type, reason, person=person, id=id, interaction=interaction
         )
+        if type == "Patient" and isinstance(failure, NotFound):
+            await ports.missed(caller, [id])
         raise failure
     return reason

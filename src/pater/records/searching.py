@@ -5,36 +5,45 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import NoReturn
 
 from pater.access.binding import MOST_NAMED
 from pater.access.caller import Caller
-from pater.access.policy import PUBLIC_TYPES, Decision, Policy, group, is_bound, is_personal
+from pater.access.policy import PUBLIC_TYPES, Decision, Policy, group, is_personal
 from pater.fhir.definitions import RESOURCE_TYPES
 from pater.fhir.labels import Veil
 from pater.fhir.search.query import Condition, ReferenceTerm, SearchRequest
 from pater.records import journal_search
+from pater.records.believing import believed
 from pater.records.coded_terms import looked_up
 from pater.records.errors import Forbidden
 from pater.records.everything import person_of
+from pater.records.naming import (
+    combines,
+    guesses,
+    names_patients,
+    naming_of,
+    patients_described,
+    patients_named,
+    reaches,
+)
 from pater.records.ports import DONE, REFUSED, Ports
 from pater.records.scope_filter import narrowed
-from pater.records.search_terms import journal_query, pairs
+from pater.records.search_terms import journal_query
 from pater.records.sight import NOBODY_KNOWN, Sight
 from pater.store import read as store
 from pater.store import search as store_search
 from pater.store.journal import JournalEntry, together
-from pater.store.remembered import remembered
-from pater.store.search import Page, Scope
-from pater.store.search.where import owner_params
+from pater.store.search import Ends, Page, Scope
 
 DEFAULT_COUNT = 50
 MAX_COUNT = 1000
 MOST_PERSONS = MOST_NAMED
 """Persons whose data one search that has to name the patient may concern."""
 _TYPES = frozenset(RESOURCE_TYPES)
-_NAMES = frozenset({"family", "name", "birthdate"})
+_NUMBERS = 4
+"""Identifiers of one person that may stand in one question."""
 
 
 async def search(
@@ -58,31 +67,51 @@ async def search(
     decision = ports.policy.decide(caller, "search", request.type)
     if not decision.allowed:
         await _refuse(ports, caller, request, decision.reason, query)
-    naming = _naming(request) if is_personal(request.type) else ()
+    naming = naming_of(request) if is_personal(request.type) else ()
     if decision.patient_bound and not naming:
         await _refuse(ports, caller, request, "not-bound", query)
+    if decision.patient_bound:
+        ports.admit(caller)
     sight = Sight(ports.policy, ports.standing, caller)
     named: frozenset[int] | None = None
-    if decision.patient_bound and (_combines(request) or _needs_facts(sight, request)):
+    ends: Ends | None = None
+    size = page_size(request, count)
+    one = patients_named(request.type, naming) if decision.patient_bound and sight.asks else ()
+    if len(one) == 1:
+        [patient] = one
+        cut = partial(_cut, sight, request, Scope(decision.persons))
+        found = await believed(ports, sight, request, patient, size, cut)
+        if found is not None:
+            if told:
+                await _record(ports, sight, request, naming, decision, found, query)
+            return found
+    if decision.patient_bound and (combines(request) or _needs_facts(sight, request)):
         # what is combined with the named patients is looked for with them, not with others
-        named = await _named(ports, caller, request, naming)
+        ends = await _ends(ports, sight, request, naming)
+        if ends is None:
+            named = await _named(ports, caller, request, naming)
+        else:
+            named = frozenset(person for _, person in ends.found)
         if len(named) > MOST_PERSONS:
             await _refuse(ports, caller, request, "not-bound", query)
     scope = await _scope(sight, request, decision, named)
+    if ends is not None:
+        scope = replace(scope, ends=ends)
     if named is not None and _by_rows(sight, request, naming):
         # a record must not be told of by what is held back of it: whose rows may be seen is meant
         named = await _meant(ports, caller, request, naming, scope)
         scope = await _scope(sight, request, decision, named)
+    if named is not None and len(one) == len(named) == 1:
+        sight.remember(*named)
     coded = await looked_up(ports.db, ports.terms, request) if request.coded else request
-    size = page_size(request, count)
     if not size and coded.total == "none":
         coded = replace(coded, total="accurate")  # the number is all that was asked for
     page = await _found(ports, coded, scope, size)
     if sight.asks and named and not (page.matches or page.total):
-        # whose a Patient is may have been remembered wrongly: the search has looked it up
+        # whose a Patient is may have been remembered wrongly: merged or parted since
         anew = (
-            await _named(ports, caller, request, naming)
-            if _patients(request.type, naming)
+            await _named(ports, caller, request, naming, afresh=True)
+            if patients_named(request.type, naming)
             else named
         )
         if anew != named:
@@ -152,36 +181,11 @@ async def _refuse(
     raise Forbidden(reason)
 
 
-@remembered
-def _naming(request: SearchRequest) -> tuple[Condition, ...]:
-    """The conditions that say which patients or records are meant; none = the search names none."""
-    one = tuple(c for c in request.conditions if is_bound(request.type, pairs((c,))))
-    if one:
-        return one
-    several = tuple(c for c in request.conditions if c.param in _NAMES)
-    return several if is_bound(request.type, pairs(several)) else ()
-
-
-def _names_patients(condition: Condition) -> bool:
-    """Whether a naming condition names its patients one by one, so that they are few for sure."""
-    return condition.param in ("patient", "subject") and condition.modifier != "identifier"
-
-
-def _combines(request: SearchRequest) -> bool:
-    """Whether chains, `_has` or containers lead further than to the Patient who is named."""
-    return request.contained != "false" or any(
-        condition.kind == "has"
-        or any(chain.condition.kind in ("chain", "has") for chain in condition.chain)
-        or (condition.kind == "chain" and condition.param not in ("patient", "subject"))
-        for condition in request.every_condition()
-    )
-
-
 async def _lists(
     ports: Ports, caller: Caller, request: SearchRequest, naming: tuple[Condition, ...], page: Page
 ) -> bool:
     """Whether one identifier turned out to mean so many people that the answer would list them."""
-    if any(_names_patients(condition) for condition in naming):
+    if any(names_patients(condition) for condition in naming):
         return False
     shown = {each.person for each in page.matches}
     if len(shown) <= MOST_PERSONS and page.next is None and not page.total:
@@ -224,53 +228,57 @@ def _needs_facts(sight: Sight, request: SearchRequest) -> bool:
         return False
     return (
         request.type != "Patient"
-        or _reaches(request)
+        or reaches(request)
         or not sight.decide("search", "Patient", NOBODY_KNOWN).allowed
     )
 
 
 async def _named(
-    ports: Ports, caller: Caller, request: SearchRequest, naming: tuple[Condition, ...]
+    ports: Ports,
+    caller: Caller,
+    request: SearchRequest,
+    naming: tuple[Condition, ...],
+    *,
+    afresh: bool = False,
 ) -> frozenset[int]:
-    """The persons whose records the naming conditions mean, by memory where they name Patients.
+    """The persons whose records the naming conditions mean, by memory where they name Patients
+    (not when `afresh`).
 
     Whose a Patient is may be remembered wrongly: then nothing is found, as the search itself
     looks whether it is so.
     """
-    ids = _patients(request.type, naming)
+    ids = patients_named(request.type, naming)
     if ids:
         owners = ports.db.owners
-        missing = sorted(each for each in ids if owners.get(each) is None)
+        missing = sorted(each for each in ids if afresh or owners.get(each) is None)
         if missing:
             owners.learn(await store.persons_of(ports.db, missing))
         return frozenset(person for each in ids if (person := owners.get(each)))
-    chain = _of_patients(request.type, naming)
+    chain = patients_described(request.type, naming)
     if chain is not None:
         there = SearchRequest("Patient", (chain,))
         return await store_search.persons(ports.db, there, most=MOST_PERSONS + 1)
     return await _meant(ports, caller, request, naming)
 
 
-def _patients(type: str, naming: tuple[Condition, ...]) -> frozenset[str]:
-    """The ids of the Patients whom one of the conditions names as owners of the records."""
-    for condition in naming:
-        plain = condition.kind == "reference" and condition.modifier in (None, "Patient")
-        if plain and condition.param in owner_params(type):
-            terms = [each for each in condition.values if isinstance(each, ReferenceTerm)]
-            ids = {each.id for each in terms if each.id and each.types == ("Patient",)}
-            if len(ids) == len(condition.values):
-                return frozenset(ids)
-    return frozenset()
-
-
-def _of_patients(type: str, naming: tuple[Condition, ...]) -> Condition | None:
-    """What one of the conditions says of the Patients who own the records."""
-    for condition in naming:
-        if condition.kind == "chain" and condition.param in owner_params(type):
-            said = {chain.condition for chain in condition.chain if chain.type == "Patient"}
-            if len(said) == len(condition.chain) == 1:
-                return said.pop()
-    return None
+async def _ends(
+    ports: Ports, sight: Sight, request: SearchRequest, naming: tuple[Condition, ...]
+) -> Ends | None:
+    """The Patients whom a chain over an identifier means, and in the same statement how the caller
+    stands to the one person; None where that cannot be.
+    """
+    chain = (
+        None if patients_named(request.type, naming) else patients_described(request.type, naming)
+    )
+    along = None if chain is None else await sight.along()
+    if chain is None or along is None:
+        return None
+    rows = await store_search.patients(ports.db, chain, most=MOST_PERSONS + 1, beside=along.beside)
+    if rows is None:
+        return None
+    if len({row["person"] for row in rows}) == 1:
+        sight.told(rows[0]["person"], await along.facts(rows[0]), request.type)
+    return Ends(chain, tuple((row["id"], row["person"]) for row in rows))
 
 
 def _by_rows(sight: Sight, request: SearchRequest, naming: tuple[Condition, ...]) -> bool:
@@ -278,18 +286,9 @@ def _by_rows(sight: Sight, request: SearchRequest, naming: tuple[Condition, ...]
     return (
         sight.asks
         and request.type != "Patient"
-        and _reaches(request)
-        and not _patients(request.type, naming)
-        and _of_patients(request.type, naming) is None
-    )
-
-
-def _reaches(request: SearchRequest) -> bool:
-    """Whether the search leads to other types: by inclusion, chains, `_has`, containers."""
-    return (
-        bool(request.includes)
-        or request.contained != "false"
-        or any(each.kind in ("chain", "has") for each in request.every_condition())
+        and reaches(request)
+        and not patients_named(request.type, naming)
+        and patients_described(request.type, naming) is None
     )
 
 
@@ -301,7 +300,7 @@ async def _scope(
     """
     narrow = narrowed(sight.caller, "search")
     wide = Scope(decision.persons, narrow=narrow)
-    if _reaches(request):
+    if reaches(request):
         # the request and the address do not matter to the policy: without them it is shared
         who = replace(sight.caller, request_id="", source="", name="", organization_name="")
         wide = _wide_scope(sight.policy, who, is_personal(request.type), decision)
@@ -317,6 +316,10 @@ async def _scope(
     return _seen(sight, request, wide, persons, known)
 
 
+def _cut(sight: Sight, request: SearchRequest, wide: Scope, person: int) -> Scope:
+    return _seen(sight, request, wide, frozenset({person}), [person])
+
+
 def _seen(
     sight: Sight,
     request: SearchRequest,
@@ -327,7 +330,7 @@ def _seen(
     """A scope cut to what the caller may see of each of the known persons."""
     others = (persons | (wide.persons or frozenset({0}))) - frozenset(known)
     veils: list[tuple[int, Veil]] = []
-    if not _reaches(request):
+    if not reaches(request):
         shown = set()
         for person in known:
             found = sight.decide("search", request.type, person)
@@ -396,6 +399,9 @@ async def _record(
         for person in sorted(asked):
             found = sight.decide("search", request.type, person)
             outcomes[person] = (DONE if found.allowed else REFUSED, found.reason)
+    if decision.patient_bound:
+        known = sum(outcome == DONE for outcome, _ in outcomes.values())
+        await ports.missed(sight.caller, guesses(naming)[_NUMBERS * known :])
     if not outcomes and own is not None:
         outcomes = dict.fromkeys(own - {0}, (DONE, decision.reason))
     unnamed = [person for person in outcomes if not shown.get(person)]
@@ -434,7 +440,7 @@ async def _asked(
             if chain.type == "Patient":
                 there = SearchRequest("Patient", (chain.condition,))
                 persons |= await store_search.persons(ports.db, there, most=MOST_PERSONS)
-        if not _names_patients(condition):
+        if not names_patients(condition):
             alone = SearchRequest(request.type, (condition,))
             persons |= await store_search.persons(ports.db, alone, most=MOST_PERSONS)
     persons.update((await store.persons_of(ports.db, sorted(ids)[:MOST_PERSONS])).values())

@@ -7,15 +7,18 @@ nobody's, needs no such question and costs none.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import replace
 from functools import lru_cache
 
 from pater.access.caller import Caller
-from pater.access.facts import NOTHING, Facts, Standing
+from pater.access.facts import NOTHING, Along, Facts, Standing
 from pater.access.policy import Action, Decision, Policy
 from pater.fhir.labels import Veil
-from pater.store.read import Stored
+from pater.store.beside import Given
+from pater.store.database import Database
+from pater.store.read import Stored, read, read_beside
+from pater.store.wall import standing
 
 WITHHELD = "withheld"
 """The reason in the journal when the person holds a resource back from the caller."""
@@ -56,13 +59,75 @@ class Sight:
         self.asks = policy.asks(caller)
 
     async def meet(self, persons: Collection[int]) -> None:
-        """Looks up how the caller stands to those not met yet; for nobody it does as much."""
+        """Looks up how the caller stands to those not met yet; for nobody it does as much.
+
+        Who acts for somebody has met that person before anything is found: it asks all the same,
+        or what is withheld of that record would take less than what is not there.
+        """
         if not self.asks:
             return
         found = {each for each in persons if each > 0} or {NOBODY_KNOWN}
         missing = found - self._facts.keys()
+        if self.caller.acting and self._facts:
+            missing = missing or {NOBODY_KNOWN}
         if missing:
             self._facts.update(await self._standing.of(self.caller, sorted(missing)))
+
+    async def read(self, db: Database, type: str, id: str) -> Stored | None:
+        """The current version of a resource, not shown to its guard, and its person met with it.
+
+        That takes one statement for whoever may see it. Everybody else is looked up once more by
+        `meet`, so that what is withheld takes what it takes where nothing is.
+        """
+        open_ = self.policy.decide(self.caller, "read", type).allowed
+        along = await self.along() if open_ else None
+        if along is None:
+            return await read(db, type, id, guarded=False)
+        stored, row = await read_beside(db, type, id, along.beside)
+        if stored is not None and not stored.deleted:
+            facts = NOTHING if stored.person <= 0 else await along.facts(row)
+            self._told(stored.person, facts, lambda: not self.refusal(stored, "read"))
+        return stored
+
+    async def along(self) -> Along | None:
+        """How the facts of one person can come along with a look-up of that person's rows."""
+        asks = self.asks and standing() is None
+        return await self._standing.along(self.caller) if asks else None
+
+    def told(self, person: int, facts: Facts | None, type: str) -> None:
+        """Takes what came along with a look-up of the person for a search of a type, as far as the
+        caller may search it: else the person is still to be met, as nobody would be.
+        """
+        self._told(person, facts, lambda: self.decide("search", type, person).allowed)
+
+    async def believe(self, person: int, type: str) -> Given | None:
+        """Takes what is remembered of a person as met, for a search of a type: the condition under
+        which it holds. None when nothing is, or the caller might not search it.
+        """
+        known = self.asks and standing() is None
+        belief = await self._standing.believed(self.caller, person) if known else None
+        if belief is None:
+            return None
+        self.told(person, belief.facts, type)
+        return belief.given if person in self._facts else None
+
+    def doubt(self, person: int) -> None:
+        """The person has to be met anew."""
+        self._facts.pop(person, None)
+
+    def remember(self, person: int) -> None:
+        """What was found of a person who was met will be believed the next time."""
+        facts = self._facts.get(person)
+        if facts is not None:
+            self._standing.remember(self.caller, person, facts)
+
+    def _told(self, person: int, facts: Facts | None, good: Callable[[], bool]) -> None:
+        known = person if person > 0 else NOBODY_KNOWN
+        if facts is None or known in self._facts:
+            return
+        self._facts[known] = facts
+        if not good():
+            del self._facts[known]
 
     def _known(self, person: int | None) -> Facts | None:
         return self._facts.get(person, NOTHING) if self.asks and person is not None else None

@@ -10,15 +10,17 @@ from pater.access.policy import Action, group
 from pater.fhir.issues import Issue
 from pater.fhir.json import parse
 from pater.records.changes import STANDING, Change
-from pater.records.compartments import owner_reference, persons_for
+from pater.records.compartments import led_on, owner_reference, persons_for
 from pater.records.errors import (
     AlreadyClaimed,
     Conflict,
     Forbidden,
+    Merged,
     NotFound,
     PreconditionFailed,
     Unprocessable,
 )
+from pater.records.patient_names import is_merged
 from pater.records.plans import Plan, creation, removal, replacement
 from pater.records.ports import DONE, Ports
 from pater.records.scope_filter import OUTSIDE, filter_of
@@ -29,6 +31,7 @@ from pater.store.read import Stored, read_many
 from pater.store.write import (
     Claim,
     ClaimTaken,
+    PersonMoved,
     Put,
     Statement,
     VersionConflict,
@@ -50,6 +53,8 @@ async def commit(
     statements: Sequence[Statement],
     interaction: str,
     reason: str = "",
+    also: Sequence[Put] = (),
+    back: frozenset[int] = frozenset(),
 ) -> list[Written]:
     """All or nothing; see `Gate.commit`."""
     changes = [c if c.id is not None else replace(c, id=ports.new_id()) for c in changes]
@@ -58,7 +63,7 @@ async def commit(
     for attempt in range(1, ATTEMPTS + 1):
         plans = await plan_of(ports, caller, changes, reasons, interaction)
         try:
-            return await _write(ports, caller, plans, claims, statements, interaction)
+            return await _write(ports, caller, plans, claims, statements, interaction, also, back)
         except VersionConflict as conflict:
             plan = next(
                 (p for p in plans if (p.change.type, p.id) == (conflict.type, conflict.id)), None
@@ -71,6 +76,10 @@ async def commit(
                     f"{conflict.type}/{conflict.id} was written by somebody else",
                     conflict.current,
                 ) from conflict
+        except PersonMoved as moved:
+            # who wrote for the person alone writes for the one they lead to
+            if attempt == ATTEMPTS or any(change.person in moved.persons for change in changes):
+                raise Merged from moved
         except ClaimTaken as taken:
             raise AlreadyClaimed(taken.key, taken.person, taken.target) from taken
     raise AssertionError("the last attempt returns or raises")
@@ -159,7 +168,9 @@ async def plan_of(
         changes = [await _kept(ports, caller, change, current) for change in changes]
     await _new_within(ports, caller, changes, current, interaction)
     patients = await _patients(ports, changes, current)
-    found = await persons_for(ports.db, changes, patients, ports.base_url)
+    found, led = await persons_for(ports.db, changes, patients, ports.base_url)
+    if led:
+        changes = [led_on(change, led, ports.base_url) for change in changes]
     plans: list[Plan] = []
     for change, person, reason in zip(changes, found, reasons, strict=True):
         stored = current.get((change.type, change.id or ""))
@@ -243,6 +254,9 @@ async def _edited(
     """A change by `edit` with the resource that comes out of it, bound to the version it read."""
     if change.edit is None:
         return change
+    closed = ports.closed.get(change.type)
+    if closed is not None and not change.derived:
+        closed(caller, change)  # before the edit: what it says of the content is no answer to them
     stored = current.get((change.type, change.id or ""))
     if stored is None or stored.deleted:
         if not change.derived:
@@ -342,8 +356,10 @@ async def _write(
     claims: Sequence[Claim],
     statements: Sequence[Statement],
     interaction: str,
+    also_put: Sequence[Put] = (),
+    back: frozenset[int] = frozenset(),
 ) -> list[Written]:
-    puts = [plan.put for plan in plans if plan.put is not None]
+    puts = [*(plan.put for plan in plans if plan.put is not None), *also_put]
     held = [*claims]
     for plan in plans:
         if plan.change.claims_of is not None and plan.change.resource is not None:
@@ -357,12 +373,13 @@ async def _write(
     done: list[Written] = []
     if puts or held or also:
         done = await ports.committer.commit(
-            WriteSet(puts=puts, claims=held, statements=also, journal=journal)
+            WriteSet(puts=puts, claims=held, statements=also, journal=journal, back=back)
         )
     elif journal:
         await ports.record(journal)
     for plan in plans:
-        if plan.change.type == "Patient" and plan.put is not None and plan.action != "delete":
+        named = plan.change.type == "Patient" and plan.put is not None and plan.action != "delete"
+        if named and not is_merged(plan.change.resource):
             ports.names.learn(plan.person, plan.id)
     if parameters:
         await refresh(ports.db)

@@ -26,6 +26,7 @@ ID_CARD_OLD: Final = SID + "op"
 
 _CENTURY: Final = 54  # a nine-digit number ends with 1953, so 54 and more means the century before
 _EXTRA_SERIES_SINCE: Final = 2004  # month +20/+70 ("RC+") is issued for births since 2004
+_EU_SERIAL: Final = 400  # serials of the EU's register begin here
 _ZERO_REMAINDER_UNTIL: Final = 1985  # remainder 10 was written as the check digit 0 until then
 
 
@@ -44,6 +45,18 @@ class BirthNumber:
 
     birth_date: date
     gender: str  # FHIR administrative gender
+
+
+@dataclass(frozen=True, slots=True)
+class InsuredNumber:
+    """What an insured person's number may say: (kind, birth date), and the gender.
+
+    Kinds are `rcis` (a birth number), `ecp`, `rszp` (foreigners) and `ap-cmu` (insured elsewhere in
+    the EU). Shifts overlap and old people have ten digits too, so there may be several readings.
+    """
+
+    readings: tuple[tuple[str, date], ...]
+    gender: str
 
 
 def check_rid(value: str) -> Verdict:
@@ -119,27 +132,80 @@ def check_birth_number(value: str) -> Verdict:
     return Verdict("rcis", False, found) if isinstance(found, str) else Verdict("rcis", True)
 
 
-def check_insured_number(value: str) -> Verdict:
-    """Insured person's number: a birth number, or a foreigner's with shifted month and day.
+def read_insured_number(value: str) -> InsuredNumber | str:
+    """What an insured person's number may say, or what is wrong with it.
 
-    Foreigners' numbers shift the day by 50 (or 40) and the month by up to 70; the shifts are taken
-    off before the date is looked at, and ten digits are divisible by 11.
+    It is a birth number, or one given by an insurer: the ECP (day + 40), a foreigner's number
+    (day + 50), or one of the EU's register (month + 20, day + 50, serial from 400 on). Women have
+    month + 50 as well. Ten digits are divisible by 11.
     """
-    if isinstance(read_birth_number(value), BirthNumber):
-        return Verdict("cpoj", True)
+    own = read_birth_number(value)
+    if isinstance(own, BirthNumber):
+        return InsuredNumber((("rcis", own.birth_date),), own.gender)
     if not re.fullmatch(r"[0-9]{9,10}", value):
-        return Verdict("cpoj", False, "an insured person's number has nine or ten digits")
-    month, day = int(value[2:4]), int(value[4:6])
-    for shift in (70, 50, 20):
-        if month > shift:
-            month -= shift
-            break
-    day -= 50 if day > 50 else 40 if day > 40 else 0
-    if not (1 <= month <= 12 and 1 <= day <= 31):
-        return Verdict("cpoj", False, "the date in the insured person's number is not possible")
+        return "an insured person's number has nine or ten digits"
+    year, month, day = int(value[:2]), int(value[2:4]), int(value[4:6])
+    if day <= 40:
+        return own.replace("birth number", "insured person's number")
+    gender = "female" if month > 50 else "male"
+    month -= 50 if month > 50 else 0
+    kinds: tuple[tuple[str, int], ...] = (("ecp", 40), ("rszp", 50))
+    if month > 20:
+        if len(value) == 9 or int(value[6:9]) < _EU_SERIAL:
+            return "the month of the insured person's number is not possible with this serial"
+        month -= 20
+        kinds = (("ap-cmu", 50),)
+    read = [
+        (kind, born)
+        for kind, shift in kinds
+        for century in _centuries(year, len(value))
+        if (born := _date(century + year, month, day - shift)) is not None
+    ]
+    if not read:
+        return "the date in the insured person's number does not exist"
     if len(value) == 10 and int(value) % 11:
-        return Verdict("cpoj", False, "the check digit of the insured person's number fails")
-    return Verdict("cpoj", True)
+        return "the check digit of the insured person's number fails (divisible by 11)"
+    return InsuredNumber(tuple(read), gender)
+
+
+def _centuries(year: int, digits: int) -> tuple[int, ...]:
+    """Centuries that two digits of a year may mean: insurers give ten digits to the old as well."""
+    if digits == 9:
+        return (1800 if year >= _CENTURY else 1900,)
+    return (1900,) if year >= _CENTURY else (2000, 1900)
+
+
+def _date(year: int, month: int, day: int) -> date | None:
+    try:
+        return date(year, month, day)
+    except ValueError:
+        return None
+
+
+def check_insured_number(value: str) -> Verdict:
+    """Insured person's number: see `read_insured_number`."""
+    found = read_insured_number(value)
+    return Verdict("cpoj", False, found) if isinstance(found, str) else Verdict("cpoj", True)
+
+
+def births(system: str, value: str) -> frozenset[date]:
+    """The birth dates that a number may say; none where it says nothing or is wrong."""
+    if system == BIRTH_NUMBER:
+        own = read_birth_number(value)
+        return frozenset() if isinstance(own, str) else frozenset({own.birth_date})
+    if system == INSURED_NUMBER:
+        found = read_insured_number(value)
+        return frozenset() if isinstance(found, str) else frozenset(d for _, d in found.readings)
+    return frozenset()
+
+
+def tidy(system: str, value: str) -> str:
+    """A number as the rules want it, from what people write: no blanks, slash or small letters."""
+    if system in (BIRTH_NUMBER, INSURED_NUMBER):
+        return re.sub(r"[\s/]", "", value)
+    if system in (RID, ID_CARD_OLD) or system.startswith((PASSPORT, ID_CARD)):
+        return re.sub(r"\s", "", value).upper()
+    return value.strip()
 
 
 def check_ico(value: str) -> Verdict:
@@ -184,6 +250,8 @@ _CHECKS: Final[Mapping[str, Callable[[str], Verdict]]] = {
     SID + "icp": _shape("icp", r"[0-9]{8}", "an IČP has eight digits"),
     SID + "kp": _shape("kp", r"[0-9]{3}", "an insurer's code has three digits"),
 }
+_COUNTRY: Final = re.compile(r"[A-Z]{3}", re.ASCII)
+_NO_COUNTRY: Final = "the system of a document ends with the country of issue, three letters"
 _passport = _shape("passport", r"[0-9A-Z]{6,9}", "a passport number has 6 to 9 capitals or digits")
 _id_card = _shape("idcard", r"[0-9A-Z]{5,12}", "an identity card number has capitals and digits")
 
@@ -193,10 +261,12 @@ def check(system: str, value: str) -> Verdict:
     rule = _CHECKS.get(system)
     if rule is not None:
         return rule(value)
-    if system.startswith(PASSPORT):
-        return _passport(value)
-    if system.startswith(ID_CARD) or system == ID_CARD_OLD:
+    if system == ID_CARD_OLD:
         return _id_card(value)
+    for prefix, kind, shape in ((PASSPORT, "passport", _passport), (ID_CARD, "idcard", _id_card)):
+        if system.startswith(prefix):
+            country = _COUNTRY.fullmatch(system[len(prefix) :])
+            return shape(value) if country else Verdict(kind, False, _NO_COUNTRY)
     return Verdict("other", None)
 
 

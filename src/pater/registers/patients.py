@@ -8,23 +8,26 @@ else's record. Uniqueness under concurrency is held by claims that are written w
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass, field
-from datetime import datetime
+from dataclasses import dataclass, field, replace
+from datetime import date, datetime
 from random import Random
 from typing import Any, Final, Literal
 
+from pater.fhir.definitions import TYPE_NUMBER
 from pater.fhir.json import parse
 from pater.fhir.search.index import normalise
+from pater.registers.cases import opening
 from pater.registers.identifiers import (
     RID,
-    BirthNumber,
+    births,
     check,
     new_drid,
     new_rid,
-    read_birth_number,
 )
+from pater.registers.matching import Decision, Score, features_of
+from pater.registers.matching.index import PersonIndex
 from pater.store.database import Database
-from pater.store.read import read
+from pater.store.read import claim_holder, read
 from pater.store.write import Claim, Statement, claim_key
 
 Resource = dict[str, Any]
@@ -50,6 +53,19 @@ _COPIED: Final = (
     "multipleBirthInteger",
     "communication",
 )
+
+
+_REASONS: Final = {
+    "numbers": "the identifiers belong to different persons",
+    "disagree": "name or birth date differ from those of the identifier's holder",
+    "unverified": "no identifier could be verified",
+    "possible": "it may be somebody who is registered already",
+}
+_MASTER: Final = """
+select r.id, coalesce(p.rid, '') as rid from resource r left join person p on p.person = r.person
+where r.type = $1 and r.person = $2 and not r.deleted
+and not exists (select from alias a where a.patient = r.id) limit 1
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,8 +119,8 @@ def known_identifiers(patient: Resource) -> list[Known]:
         if kind == "other" and _issued_by_state(identifier):
             kind = "national"
         usable = kind in _NATIONAL and verdict.ok is not False
-        if kind == "rcis" and usable:
-            usable = _agrees_with_birth_number(value, patient)
+        if kind in ("rcis", "cpoj") and usable:
+            usable = _agrees(births(system, value), patient)
         found.append(Known(system, value, kind, usable, identifier))
     return found
 
@@ -115,13 +131,13 @@ def _issued_by_state(identifier: Resource) -> bool:
     return bool(codes & _NATIONAL_TYPES) or any(str(c).startswith("NN") for c in codes)
 
 
-def _agrees_with_birth_number(value: str, patient: Resource) -> bool:
-    read_out = read_birth_number(value)
+def _agrees(dates: frozenset[date], patient: Resource) -> bool:
+    """Whether one of the dates that a number may say is the birth date, as far as that is said."""
     born = patient.get("birthDate")
-    if not isinstance(read_out, BirthNumber) or not isinstance(born, str):
-        return isinstance(read_out, BirthNumber)
+    if not isinstance(born, str):
+        return True
     # a birth date may be partial (a year, or a year and month): what is said has to agree
-    return read_out.birth_date.isoformat().startswith(born)
+    return any(each.isoformat().startswith(born) for each in dates)
 
 
 def names(patient: Resource) -> tuple[frozenset[str], frozenset[str]]:
@@ -154,6 +170,26 @@ def demographics_agree(one: Resource, other: Resource) -> bool:
     return bool(given & other_given) and bool(born and other_born)
 
 
+def somebody_else(one: Resource, other: Resource) -> bool:
+    """Whether two Patients share no name, past or present, and have different birth dates."""
+    born, other_born = str(one.get("birthDate", "")), str(other.get("birthDate", ""))
+    if not (born and other_born) or born.startswith(other_born) or other_born.startswith(born):
+        return False
+    mine, theirs = frozenset.union(*names(one)), frozenset.union(*names(other))
+    return bool(mine and theirs) and mine.isdisjoint(theirs)
+
+
+def number_of(patient: Mapping[str, Any]) -> str:
+    """The register's own number (RID, DRID) that a Patient bears; "" for none that holds."""
+    for each in patient.get("identifier", ()):
+        value = each.get("value")
+        if each.get("system") == RID and isinstance(value, str) and each.get("use") != "old":
+            verdict = check(RID, value)
+            if verdict.kind in ("rid", "drid") and verdict.ok is not False:
+                return value
+    return ""
+
+
 def strong_key(identifier: Known) -> bytes:
     """The claim of one person upon an identifier issued by a state or an insurer."""
     return claim_key("person", identifier.system, identifier.value)
@@ -172,6 +208,22 @@ def weak_keys(patient: Resource, identifiers: Sequence[Known]) -> list[bytes]:
     return [claim_key("person-unsure", i.system, i.value, born, who) for i in identifiers]
 
 
+def who_key(patient: Resource) -> bytes | None:
+    """The claim of who was registered last by exactly these demographics; None when they say too
+    little. Its holder changes, so it tells two who look at once from two of one name.
+    """
+    families, givens = names(patient)
+    born = patient.get("birthDate")
+    if not (families or givens) or not isinstance(born, str):
+        return None
+    mother = features_of(patient).mother
+    order = str(patient.get("multipleBirthInteger", ""))
+    gender = str(patient.get("gender", ""))
+    return claim_key(
+        "person-who", born, gender, mother, order, *sorted(families), "", *sorted(givens)
+    )
+
+
 class PatientRegister:
     """Resolves Patients against the register's claims; reads only, the caller writes."""
 
@@ -183,12 +235,15 @@ class PatientRegister:
         random: Random,
         clock: Callable[[], datetime],
         new_id: Callable[[], str],
+        index: PersonIndex | None = None,
     ) -> None:
+        """`index` finds by comparison who is not found by identifiers (None = nobody is)."""
         self._db = db
         self._next_person = next_person
         self._random = random
         self._clock = clock
         self._new_id = new_id
+        self._index = index
 
     async def resolve(self, patient: Resource) -> Identity:
         """The person that this Patient is. Two at once may both say `new`: one claim will fail,
@@ -199,16 +254,41 @@ class PatientRegister:
         holders = await self._holders([strong_key(i) for i in strong])
         if len(holders) == 1 and demographics_agree(patient, holders[0].master):
             return self._matched(holders[0], strong)
-        if not holders and _verified(patient, strong):
-            return await self._new(patient, identifiers, strong)
-        reason = (
-            "the identifiers belong to different persons"
-            if len(holders) > 1
-            else "name or birth date differ from those of the identifier's holder"
-            if holders
-            else "no identifier could be verified"
-        )
-        return await self._unsure(patient, identifiers, reason)
+        if holders:
+            code = "numbers" if len(holders) > 1 else "disagree"
+            ranked = await self._ranked(patient, [each.person for each in holders])
+            return await self._unsure(patient, identifiers, _REASONS[code], ranked, code)
+        weak = await self._holders(weak_keys(patient, identifiers))
+        if weak:
+            return _as_before(weak[0])
+        who = await self._last(patient)
+        found = Decision("new", ()) if self._index is None else await self._index.match(patient)
+        if found.outcome == "match":
+            holder = await self._holder_of(found.ranked[0][0])
+            if holder is not None:
+                return self._matched(holder, strong, "compared with those who are registered")
+        if found.outcome == "new" and verified(patient, strong):
+            return await self._new(patient, identifiers, strong, who)
+        code = "unverified" if found.outcome == "new" else "possible"
+        return await self._unsure(patient, identifiers, _REASONS[code], found.ranked, code, who)
+
+    async def _last(self, patient: Resource) -> tuple[bytes, str] | None:
+        """The claim of these demographics, and who holds it before anything is looked for."""
+        key = who_key(patient) if self._index is not None else None
+        return None if key is None else (key, await claim_holder(self._db, key))
+
+    async def _ranked(self, patient: Resource, persons: Sequence[int]) -> list[tuple[int, Score]]:
+        if self._index is None:
+            return []
+        return await self._index.ranked(patient, persons)
+
+    async def _holder_of(self, person: int) -> _Holder | None:
+        """A person who was found by comparison, with the register's Patient."""
+        row = await self._db.fetchrow(_MASTER, TYPE_NUMBER["Patient"], person)
+        stored = await read(self._db, "Patient", row["id"]) if row is not None else None
+        if row is None or stored is None or stored.deleted:
+            return None
+        return _Holder(person, row["id"], row["rid"], stored.version, parse(stored.body))
 
     async def holder(self, patient: Resource) -> tuple[Identity, Resource] | None:
         """The one person whom verified identifiers name, and their Patient; None for nobody, or
@@ -247,15 +327,15 @@ class PatientRegister:
                 )
         return found
 
-    def _matched(self, holder: _Holder, strong: list[Known]) -> Identity:
+    def _matched(
+        self, holder: _Holder, strong: list[Known], reason: str = "identifier known"
+    ) -> Identity:
         held = {(i.get("system"), i.get("value")) for i in holder.master.get("identifier", ())}
         # A number of a system that we cannot check must not be written to somebody's record by
         # whoever knows their name and birth date: it would take the number from its true owner.
         added = [i for i in strong if (i.system, i.value) not in held and i.kind != "national"]
         if not added:
-            return Identity(
-                holder.person, holder.patient, holder.rid, "matched", "identifier known"
-            )
+            return Identity(holder.person, holder.patient, holder.rid, "matched", reason)
         master = {
             **holder.master,
             "identifier": [
@@ -268,35 +348,52 @@ class PatientRegister:
             holder.patient,
             holder.rid,
             "matched",
-            "identifier known",
+            reason,
             master,
             holder.version,
             tuple(Claim(strong_key(i), holder.person, holder.patient) for i in added),
         )
 
     async def _new(
-        self, patient: Resource, identifiers: list[Known], strong: list[Known]
+        self,
+        patient: Resource,
+        identifiers: list[Known],
+        strong: list[Known],
+        who: tuple[bytes, str] | None,
     ) -> Identity:
         given = next((i.value for i in strong if i.kind == "rid"), None)
         rid = given or new_rid(self._random)
         keys = [strong_key(i) for i in strong]
         if given is None:
             keys.append(claim_key("person", RID, rid))
-        return await self._register(patient, identifiers, rid, "new", "verified identifier", keys)
+        made = await self._register(patient, identifiers, rid, "new", "verified identifier", keys)
+        return _claiming(made, who)
 
-    async def _unsure(self, patient: Resource, identifiers: list[Known], reason: str) -> Identity:
+    async def _unsure(
+        self,
+        patient: Resource,
+        identifiers: list[Known],
+        reason: str,
+        ranked: Sequence[tuple[int, Score]] = (),
+        code: str = "",
+        who: tuple[bytes, str] | None = None,
+    ) -> Identity:
         keys = weak_keys(patient, identifiers)
         holders = await self._holders(keys)
         if holders:
-            one = holders[0]
-            return Identity(one.person, one.patient, one.rid, "unsure", reason)
+            return _as_before(holders[0], reason)
         rid = new_drid(self._random)
         # an identifier of somebody else stays in the document; here it would find two persons
         others = await self._held([strong_key(i) for i in identifiers if i.usable])
         own = [i for i in identifiers if not (i.usable and strong_key(i) in others)]
-        return await self._register(
+        made = await self._register(
             patient, own, rid, "unsure", reason, [*keys, claim_key("person", RID, rid)]
         )
+        made = _claiming(made, who)
+        if not ranked:
+            return made
+        case = opening(made.person, ranked, code, "", self._clock())
+        return replace(made, statements=(*made.statements, case))
 
     async def _held(self, keys: list[bytes]) -> frozenset[bytes]:
         """Those of the keys that somebody has claimed."""
@@ -326,14 +423,30 @@ class PatientRegister:
             (
                 Statement(
                     "insert into person (person, rid, temporary, patient, created)"
-                    " values ($1, $2, $3, $4, $5)",
+                    " values ($1, $2, $3, $4, $5) on conflict (person) do nothing",
                     (person, rid, rid.startswith("D"), patient_id, self._clock()),
                 ),
             ),
         )
 
 
-def _verified(patient: Resource, strong: Sequence[Known]) -> bool:
+def _as_before(holder: _Holder, reason: str = "") -> Identity:
+    """Who was unsure before and comes again, perhaps found to be somebody since."""
+    state: State = "unsure" if holder.rid.startswith("D") else "matched"
+    reason = reason or _REASONS["unverified"]
+    return Identity(holder.person, holder.patient, holder.rid, state, reason)
+
+
+def _claiming(made: Identity, who: tuple[bytes, str] | None) -> Identity:
+    """A new person who was not there when we looked, which holds as long as nobody else came."""
+    if who is None:
+        return made
+    key, holder = who
+    claim = Claim(key, made.person, made.patient, instead=holder)
+    return replace(made, claims=(*made.claims, claim))
+
+
+def verified(patient: Resource, strong: Sequence[Known]) -> bool:
     """Whether a new person may be registered for good: a verified identifier, a name, a birth date.
 
     A temporary identifier from elsewhere (DRID) verifies nobody.
@@ -349,7 +462,8 @@ def master_of(patient: Resource, identifiers: Sequence[Known], rid: str) -> Reso
     for element in _COPIED:
         if element in patient:
             master[element] = patient[element]
-    sent = [i.identifier for i in identifiers]
+    # a provider's own number would tell others where somebody is treated
+    sent = [i.identifier for i in identifiers if i.kind != "other"]
     if not any(i.system == RID and i.value == rid for i in identifiers):
         sent.insert(0, {"use": "official", "system": RID, "value": rid})
     master["identifier"] = sent

@@ -19,6 +19,7 @@ from pater.records.changes import Edit
 from pater.records.gate import Gate
 from pater.rest import bundles, conditional, everything, operating, whole_search
 from pater.rest import interactions as do
+from pater.rest.admission import admit
 from pater.rest.binaries import content, is_content, resource, wants_content
 from pater.rest.capability import capability_statement
 from pater.rest.config import RestConfig, Tokens
@@ -92,7 +93,9 @@ def fhir_app(gate: Gate, tokens: Tokens, domains: Sequence[Parts], config: RestC
         for type_ in operation.types
     }
     more = {type_: what for domain in domains for type_, what in domain.described.items()}
-    api = Api(gate, config, creates, checks, operations, more)
+    queried = {type_: by for domain in domains for type_, by in domain.queried.items()}
+    looking = {type_: by for domain in domains for type_, by in domain.looking.items()}
+    api = Api(gate, config, creates, checks, operations, more, queried, looking)
     for operation in core(api):
         operations |= {(operation.name, t, operation.instance): operation for t in operation.types}
     modes = {mode: make for domain in domains for mode, make in domain.metadata.items()}
@@ -272,6 +275,7 @@ class _FhirApp:
             text = "an access token is needed (Authorization: Bearer …)"
             raise HttpError(401, "login", text, headers=_CHALLENGE)
         caller = self._tokens.verify(token.strip())
+        admit(self._api.config.clients, caller, call.segments, call.headers)
         return replace(caller, request_id=call.request_id, source=call.source)
 
     async def _system(

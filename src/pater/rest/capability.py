@@ -37,6 +37,21 @@ _SMART_GUIDE: Final = (
 _BULK: Final = "http://hl7.org/fhir/uv/bulkdata/CapabilityStatement/bulk-data"
 _BULK_GUIDE: Final = "http://hl7.org/fhir/uv/bulkdata/ImplementationGuide/hl7.fhir.uv.bulkdata"
 _TERMINOLOGY: Final = "http://hl7.org/fhir/CapabilityStatement/terminology-server"
+_MCSD: Final = "https://profiles.ihe.net/ITI/mCSD"
+_DIRECTORY: Final = tuple(
+    f"{_MCSD}/CapabilityStatement/IHE.mCSD.Directory{each}"
+    for each in ("", ".Update", ".LocationDistance")
+)
+_DIRECTORY_GUIDE: Final = f"{_MCSD}/ImplementationGuide/ihe.iti.mcsd"
+_ITI: Final = "https://profiles.ihe.net/ITI"
+_PERSONS: Final = (
+    f"{_ITI}/PIXm/CapabilityStatement/IHE.PIXm.Manager",
+    f"{_ITI}/PDQm/CapabilityStatement/IHE.PDQm.PatientDemographicsSupplier",
+    f"{_ITI}/PDQm/CapabilityStatement/IHE.PDQm.PatientDemographicsSupplierMatch",
+)
+_PERSONS_GUIDES: Final = tuple(
+    f"{_ITI}/{name}/ImplementationGuide/ihe.iti.{name.lower()}" for name in ("PIXm", "PDQm")
+)
 _OWN: Final = "urn:pater:operation"
 _COMPARTMENT: Final = "http://hl7.org/fhir/CompartmentDefinition"
 _VALIDATE: Final = "http://hl7.org/fhir/OperationDefinition/Resource-validate"
@@ -84,6 +99,12 @@ def _guides(api: Api) -> dict[str, Any]:
         guides.append(_BULK_GUIDE)
     if ("expand", "ValueSet", False) in api.operations:
         found["instantiates"] = [*found.get("instantiates", ()), _TERMINOLOGY]
+    if ("nearby", "HealthcareService", False) in api.operations:  # where there is a directory
+        found["instantiates"] = [*found.get("instantiates", ()), *_DIRECTORY]
+        guides.append(_DIRECTORY_GUIDE)
+    if ("ihe-pix", "Patient", False) in api.operations:  # where there is a register of persons
+        found["instantiates"] = [*found.get("instantiates", ()), *_PERSONS]
+        guides += _PERSONS_GUIDES
     return {**found, **({"implementationGuide": guides} if guides else {})}
 
 

@@ -19,6 +19,7 @@ from pater.rest.interactions import (
     Api,
     Headers,
     Parameters,
+    answered,
     body_of,
     checked,
     claims_of,
@@ -87,6 +88,23 @@ async def create_parsed(
     return await settle(once)
 
 
+async def _queried(
+    api: Api,
+    caller: Caller,
+    method: str,
+    type: str,
+    parameters: Parameters,
+    resource: dict[str, Any] | None,
+    headers: Headers,
+) -> Reply | None:
+    """The answer of the domain that takes the request."""
+    handler = api.queried.get(type)
+    if handler is None:
+        return None
+    answer = await handler(caller, method, parameters, resource, prefer_return(headers))
+    return None if answer is None else answered(answer)
+
+
 def refuse_document(api: Api, type: str, resource: dict[str, Any]) -> None:
     """A document has its own rule of what may be there once."""
     if type in api.creates and resource.get("type") == "document":
@@ -109,6 +127,9 @@ async def update_parsed(
     headers: Headers,
 ) -> Reply:
     """A conditional update whose body is parsed."""
+    taken = await _queried(api, caller, "PUT", type, parameters, resource, headers)
+    if taken is not None:
+        return taken
     await api.gate.require(caller, "update", type)
     refuse_document(api, type, resource)
     request = query_request(api, type, parameters)
@@ -157,6 +178,9 @@ async def delete(
     api: Api, caller: Caller, type: str, parameters: Parameters, headers: Headers
 ) -> Reply:
     """DELETE /type?query: 204 for the one that the query means or none, 412 for several."""
+    taken = await _queried(api, caller, "DELETE", type, parameters, None, headers)
+    if taken is not None:
+        return taken
     await api.gate.require(caller, "delete", type)
     request = query_request(api, type, parameters)
     expected, prefer = expected_version(headers), prefer_return(headers)

@@ -9,6 +9,7 @@ from types import MappingProxyType
 from typing import Protocol
 
 from pater.access.caller import Caller
+from pater.access.rates import Clients
 from pater.records.changes import ClaimsOf
 from pater.rest.later import Later
 from pater.rest.profiles import StoredProfiles
@@ -49,3 +50,4 @@ class RestConfig:
     profiles: StoredProfiles | None = None
     log: bool = False
     link_key: bytes = field(default=b"", repr=False)
+    clients: Clients | None = None  # how often each may ask; None = as often as they like

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from pater.access.caller import Caller
-from pater.domain import Answer, Check, CreateHandler, Operation
+from pater.domain import Answer, Check, CreateHandler, Looking, Operation, QueriedHandler
 from pater.fhir.issues import Issue, has_errors
 from pater.fhir.json import parse
 from pater.fhir.validation.base import validate_base
@@ -47,6 +47,8 @@ class Api:
     checks: Mapping[str, Sequence[Check]]
     operations: Mapping[tuple[str, str, bool], Operation]
     described: Mapping[str, Mapping[str, Any]]  # see `Parts.described`
+    queried: Mapping[str, QueriedHandler] = field(default_factory=dict)
+    looking: Mapping[str, Looking] = field(default_factory=dict)
     asked: Asked = field(default_factory=Asked)
 
 
@@ -125,8 +127,13 @@ async def search(
     if key and len(parameters) == 1 and parameters[0][0] == PAGE:
         parameters = unseal(parameters[0][1], type, key)
         private = True
-    request = api.asked.of(type, parameters, api.config.base_url, api.gate.custom, lenient=lenient)
+    look = api.looking.get(type)
+    looked = None if look is None else await look(caller, parameters)
+    meant = parameters if looked is None else looked.parameters
+    request = api.asked.of(type, meant, api.config.base_url, api.gate.custom, lenient=lenient)
     page = await api.gate.search(caller, request)
+    if looked is not None:
+        page = replace(page, matches=await looked.show(page.matches))
     if request.ignored:
         unread = {name for name, _ in request.ignored}
         parameters = [pair for pair in parameters if pair[0] not in unread]

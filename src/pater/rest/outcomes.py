@@ -16,6 +16,7 @@ from pater.records.errors import (
     NotFound,
     PreconditionFailed,
     RecordsError,
+    TooMany,
     Unprocessable,
 )
 from pater.rest.errors import HttpError
@@ -61,11 +62,18 @@ def describe(error: Exception) -> tuple[int, list[Issue], list[Header]]:
             return 409, [_issue("conflict", str(error))], _current(error.current)
         case Unprocessable():
             return 422, list(error.issues), []
+        case TooMany():
+            return 429, [_issue("throttled", str(error))], retry_after(error.seconds)
         case Damaged():
             # ours, and grave: the operator has the alarm in the log
             return 500, [_issue("security", _DAMAGED)], []
         case _:
             raise error
+
+
+def retry_after(seconds: int) -> list[Header]:
+    """When to come again."""
+    return [(b"retry-after", str(seconds).encode())]
 
 
 def json_issue(error: JsonError) -> Issue:

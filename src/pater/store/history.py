@@ -20,6 +20,7 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _FIRST = datetime(1, 1, 2, tzinfo=UTC)
 _LAST = datetime(9999, 12, 30, tzinfo=UTC)
 _MOST = 2**63 - 1
+_NOBODY = 0
 _V = ", ".join(f"v.{column}" for column in COLUMNS.split(", "))
 
 
@@ -95,6 +96,12 @@ _EVERYBODY = (
 )
 _PERSONS = (
     f"{_sql('v.person = any($8::bigint[]) and v.type = any($7::smallint[])')}"
+    " order by v.updated desc, v.rid desc limit $6"
+)
+# What belongs to nobody: a register of half a million among the physicians of all documents.
+_NOBODYS = (
+    "select v.* from unnest($7::smallint[]) as t(type) cross join lateral"  # noqa: S608 constants
+    f" ({_sql('v.type = t.type and v.person = 0')}) v"
     " order by v.updated desc, v.rid desc limit $6"
 )
 _ONE = f"{_sql('v.type = $7 and v.id = $8')} order by v.updated desc, v.rid desc limit $6"
@@ -175,6 +182,8 @@ async def walk(
     if persons is None:
         return await _page(db, _EVERYBODY, veils, period, before, count, numbers)
     with wall(persons):
+        if persons == {_NOBODY}:
+            return await _page(db, _NOBODYS, veils, period, before, count, numbers)
         return await _page(db, _PERSONS, veils, period, before, count, numbers, sorted(persons))
 
 

@@ -270,14 +270,15 @@ async def write_entries(connection: Connection | Database, entries: Sequence[Jou
 
 async def read_journal(
     db: Database,
-    person: int | None,
+    person: int | Sequence[int] | None,
     agent: str | None,
     since: datetime | None,
     until: datetime | None,
     count: int,
     before: tuple[datetime, int] | None = None,
 ) -> list[JournalRow]:
-    """Up to `count` entries, newest first: of a person, of an agent, of a span [since, until).
+    """Up to `count` entries, newest first: of a person (or of all numbers that one had), of an
+    agent, of a span [since, until).
 
     `before` is `at` and `seq` of the last row of the previous page. None = without that limit.
     """
@@ -291,8 +292,10 @@ async def read_journal(
         args.extend(values)
         conditions.append(sql.format(*numbers))
 
-    if person is not None:
+    if isinstance(person, int):
         condition("person = {}", person)
+    elif person is not None:
+        condition("person = any({}::bigint[])", list(person))
     if agent is not None:
         condition(f"{act}agent = {{}}", agent)
     if since is not None:

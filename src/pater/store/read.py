@@ -8,8 +8,10 @@ from datetime import datetime
 
 from pater.fhir.definitions import RESOURCE_TYPES, TYPE_NUMBER
 from pater.fhir.labels import Veil
+from pater.store.beside import Beside
 from pater.store.body import Source
 from pater.store.database import Database, Record
+from pater.store.veils import After
 
 COLUMNS = "type, id, version, updated, person, deleted, method, dict, body, label"
 """What a query on `resource` or `history` must give for `to_stored`."""
@@ -28,7 +30,8 @@ _VERSION = (
     " from history where type = $1 and id = $2 and version = $3 limit 1"
 )
 _PERSONS = (
-    "select r.id, r.person from unnest($2::text[]) as k(id)"
+    "select r.id, r.person, coalesce(survivor_of(r.id), '') as survivor"
+    " from unnest($2::text[]) as k(id)"
     " join resource r on r.type = $1 and r.id = k.id where not r.deleted"
 )
 _HELD = (
@@ -82,8 +85,12 @@ METHOD_LETTERS = {name: letter for letter, name in _METHODS.items()}
 """The one letter under which `resource` and `history` keep the HTTP method of a version."""
 
 
-async def to_stored(db: Source, rows: Sequence[Record]) -> list[Stored]:
-    """Rows with `COLUMNS` as resources, bodies decompressed, order kept."""
+async def to_stored(db: Source, rows: Sequence[Record], *, guarded: bool = True) -> list[Stored]:
+    """Rows with `COLUMNS` as resources, bodies decompressed, order kept.
+
+    Who reads before it is decided whether the caller may see them asks for them not `guarded`, and
+    shows them to `guard` afterwards: what is withheld must not take longer than what is not there.
+    """
     await db.bodies.ensure(db, {row["dict"] for row in rows})
     decompress = db.bodies.decompress
     found = [
@@ -100,29 +107,49 @@ async def to_stored(db: Source, rows: Sequence[Record]) -> list[Stored]:
         )
         for row in rows
     ]
-    for number, guard in db.bodies.guards.items():
-        if guarded := [one for one in found if one.type == RESOURCE_TYPES[number]]:
-            await guard(guarded)
+    if guarded:
+        await guard(db, found)
     return found
 
 
-async def read(db: Database, type_name: str, resource_id: str) -> Stored | None:
+async def guard(db: Source, versions: Sequence[Stored]) -> None:
+    """Shows versions to the guards of their types. Raises Damaged."""
+    for number, check in db.bodies.guards.items():
+        if of_type := [one for one in versions if one.type == RESOURCE_TYPES[number]]:
+            await check(of_type)
+
+
+async def read(
+    db: Database, type_name: str, resource_id: str, *, guarded: bool = True
+) -> Stored | None:
     """The current version (a deletion too), or None when there never was one."""
     row = await db.read_row(_READ, TYPE_NUMBER[type_name], resource_id)
-    return None if row is None else (await to_stored(db, [row]))[0]
+    return None if row is None else (await to_stored(db, [row], guarded=guarded))[0]
 
 
-async def read_many(db: Database, keys: Iterable[tuple[str, str]]) -> list[Stored]:
+async def read_beside(
+    db: Database, type_name: str, resource_id: str, beside: Beside
+) -> tuple[Stored | None, Record | None]:
+    """As `read`, not guarded and beneath no wall, with what is told of the person."""
+    args = After(2, [])
+    sql = beside.sql(_READ, args)
+    rows = await db.look_up(sql, TYPE_NUMBER[type_name], resource_id, *args.values)
+    return ((await to_stored(db, rows, guarded=False))[0], rows[0]) if rows else (None, None)
+
+
+async def read_many(
+    db: Database, keys: Iterable[tuple[str, str]], *, guarded: bool = True
+) -> list[Stored]:
     """The current versions of the (type, id) that exist, deletions too; in no set order."""
     wanted = sorted({(TYPE_NUMBER[type_name], key) for type_name, key in keys})
     if not wanted:
         return []
     types, ids = zip(*wanted, strict=True)
-    return await to_stored(db, await db.read(_READ_MANY, types, ids))
+    return await to_stored(db, await db.read(_READ_MANY, types, ids), guarded=guarded)
 
 
 async def read_version(
-    db: Database, type_name: str, resource_id: str, version: int
+    db: Database, type_name: str, resource_id: str, version: int, *, guarded: bool = True
 ) -> Stored | None:
     """One version, current or past, or None."""
     if not 0 < version <= _LAST:
@@ -130,18 +157,37 @@ async def read_version(
     row = await db.read_row(_VERSION, TYPE_NUMBER[type_name], resource_id, version)
     if row is None:
         return None
-    [stored] = await to_stored(db, [row])
+    [stored] = await to_stored(db, [row], guarded=guarded)
     stored.now = row["now"]
     return stored
 
 
 async def persons_of(db: Database, patient_ids: Iterable[str]) -> dict[str, int]:
     """The person number of each Patient id that exists and is not deleted."""
+    return {id_: person for id_, (person, _) in (await leading(db, patient_ids)).items()}
+
+
+async def leading(db: Database, patient_ids: Iterable[str]) -> dict[str, tuple[int, str]]:
+    """As `persons_of`, each with the Patient that it leads to, "" = it was not merged."""
     ids = sorted(set(patient_ids))
     if not ids:
         return {}
     rows = await db.read(_PERSONS, TYPE_NUMBER["Patient"], ids)
-    return {row["id"]: row["person"] for row in rows}
+    return {row["id"]: (row["person"], row["survivor"]) for row in rows}
+
+
+async def merged_among(db: Database, persons: Iterable[int]) -> list[int]:
+    """Those of the person numbers that lead to others by now."""
+    rows = await db.fetch(
+        "select distinct former from alias where former = any($1::bigint[])", sorted(set(persons))
+    )
+    return [row["former"] for row in rows]
+
+
+async def formers(db: Database, person: int) -> list[int]:
+    """The person numbers that lead to a person."""
+    rows = await db.fetch("select former from alias where person = $1 order by former", person)
+    return [row["former"] for row in rows]
 
 
 async def held_types(db: Database) -> frozenset[str]:

@@ -27,7 +27,7 @@ _NOBODYS: Final = 0
 # Those of persons, and what their bodies are packed with.
 _TABLES: Final = (
     "resource", "history", "string_index", "date_index", "number_index", "code_index",
-    "text_index", "dictionary",
+    "text_index", "dictionary", "alias",
 )  # fmt: skip
 # What a role may do is looked at first: to grant anew would lock the tables at each start.
 # What is there already is looked at first: granting anew would lock the tables at each start.

@@ -19,6 +19,7 @@ from pater.store.write_shapes import (
     Claim,
     ClaimTaken,
     Method,
+    PersonMoved,
     Put,
     Statement,
     VersionConflict,
@@ -31,6 +32,7 @@ __all__ = [
     "ClaimTaken",
     "Committer",
     "Method",
+    "PersonMoved",
     "Put",
     "Statement",
     "VersionConflict",
@@ -108,9 +110,9 @@ class Committer:
     async def commit(self, ws: WriteSet) -> list[Written]:
         """Writes a set wholly or not at all; durable when it returns. One Written for each put.
 
-        Raises VersionConflict and ClaimTaken (nothing of this set was written, others may be), and
-        whatever the database says to a statement of the set. A caller that is cancelled while it
-        waits does not know whether its set was written.
+        Raises VersionConflict, ClaimTaken and PersonMoved (nothing of this set was written, others
+        may be), and whatever the database says to a statement of the set. A caller that is
+        cancelled while it waits does not know whether its set was written.
         """
         if self._stopped:
             raise RuntimeError("the committer has been stopped")

@@ -15,7 +15,15 @@ from pater.store.feed import Change, encode_changes
 from pater.store.journal import JournalEntry, entry_columns, insert_sql, write_entries
 from pater.store.read import METHOD_LETTERS
 from pater.store.write_rows import Indexed, body_of
-from pater.store.write_shapes import Claim, ClaimTaken, Put, VersionConflict, WriteSet, Written
+from pater.store.write_shapes import (
+    Claim,
+    ClaimTaken,
+    PersonMoved,
+    Put,
+    VersionConflict,
+    WriteSet,
+    Written,
+)
 
 _Key = tuple[int, str]
 _CONTENT_MASK = CATEGORY_MASK | CONFIDENTIALITY_MASK
@@ -47,7 +55,12 @@ from unnest($1::bytea[], $2::bigint[], $3::text[], $4::text[]) as n(key, person,
 where c.key = n.key and c.target = n.instead
 returning c.key
 """
-_ARCHIVE = """
+# What a new version supersedes goes to the history, and its index rows go: in one round trip.
+_SUPERSEDE = """
+with strings as (delete from string_index where rid = any($4::bigint[])),
+dates as (delete from date_index where rid = any($4::bigint[])),
+numbers as (delete from number_index where rid = any($4::bigint[])),
+codes as (delete from code_index where rid = any($4::bigint[]))
 insert into history (person, type, id, rid, version, updated, method, deleted, dict, body, label)
 select r.person, r.type, r.id, r.rid, r.version, r.updated, r.method, r.deleted, r.dict, r.body,
        r.label
@@ -59,12 +72,6 @@ delete from resource r
 using unnest($1::bigint[], $2::smallint[], $3::text[]) as k(person, type, id)
 where r.type = k.type and r.id = k.id and r.person = k.person
 """
-_FORGET = (
-    "delete from string_index where rid = any($1::bigint[])",
-    "delete from date_index where rid = any($1::bigint[])",
-    "delete from number_index where rid = any($1::bigint[])",
-    "delete from code_index where rid = any($1::bigint[])",
-)
 # Arrays of arrays cannot be unnested by row: the tokens of all rows come as one array, and each
 # row takes its slice of it.
 _ROWS = """
@@ -102,13 +109,14 @@ with strings as (
 ), classed as (
   insert into code_index (person, rid, token, date)
   select * from unnest($37::bigint[], $38::bigint[], $39::bigint[], $40::timestamptz[])
+), added as (
+  insert into resource (person, type, id, rid, version, updated, method, deleted, date, date_end,
+                        tokens, dict, body, coded, label)
+  select n.person, n.type, n.id, n.rid, n.version, n.updated, n.method, n.deleted, n.date,
+         n.date_end, ($15::bigint[])[n.first:n.last], n.dict, n.body, true, n.label
+  from {_ROWS}
 )
-insert into resource (person, type, id, rid, version, updated, method, deleted, date, date_end,
-                      tokens, dict, body, coded, label)
-select n.person, n.type, n.id, n.rid, n.version, n.updated, n.method, n.deleted, n.date, n.date_end,
-       ($15::bigint[])[n.first:n.last], n.dict, n.body, true,
-       n.label
-from {_ROWS}
+select distinct a.former from alias a where a.former = any($1::bigint[])
 """  # noqa: S608 constants
 
 Refusal = VersionConflict | ClaimTaken
@@ -181,7 +189,9 @@ async def write_batch(
         plan = _Plan()
         written = iter([_plan(one, current, now, rids, db.bodies, plan) for one in good])
         entries = [entry for one in good for entry in one.ws.journal]
-        await _write(connection, plan, now, entries)
+        led = await _write(connection, plan, now, entries)
+        if led - {person for one in good for person in one.ws.back}:
+            raise PersonMoved(led)
         for one in good:
             for statement in one.ws.statements:
                 await connection.execute(statement.sql, *statement.args)
@@ -351,12 +361,11 @@ def _label(indexed: Indexed, row: Record | None) -> int:
 
 async def _write(
     connection: Connection, plan: _Plan, now: datetime, entries: Sequence[JournalEntry]
-) -> None:
+) -> set[int]:
+    """Writes the rows; gives those persons of new ones who lead to somebody else by now."""
     if plan.superseded:
-        await connection.execute(_ARCHIVE, *_identity(plan.superseded))
         old = [row["rid"] for row in plan.superseded]
-        for sql in _FORGET:
-            await connection.execute(sql, old)
+        await connection.execute(_SUPERSEDE, *_identity(plan.superseded), old)
     if plan.moved:
         # The shard key of a row cannot be updated under Citus: it leaves and comes back.
         await connection.execute(_LEAVE, *_identity(plan.moved))
@@ -374,7 +383,7 @@ async def _write(
         numbers += [(*head, *value) for value in indexed.numbers]
         for code in indexed.codes:
             classed.append((indexed.put.person, row.rid, code, indexed.date))
-    await connection.execute(
+    led = await connection.fetch(
         _INSERT,
         *_columns(plan.fresh),
         *_turned(strings, 5),
@@ -385,6 +394,7 @@ async def _write(
         *_turned(classed, 4),
         *entry_columns(entries),
     )
+    return {row["former"] for row in led}
 
 
 def _turned(rows: Sequence[tuple[Any, ...]], width: int) -> Iterable[Sequence[Any]]:

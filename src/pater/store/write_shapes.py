@@ -60,12 +60,16 @@ class Statement:
 
 @dataclass(frozen=True, slots=True)
 class WriteSet:
-    """What is written wholly or not at all. A resource stands in it once."""
+    """What is written wholly or not at all. A resource stands in it once.
+
+    `back` are persons who led to somebody else and no longer do once it is written.
+    """
 
     puts: list[Put] = field(default_factory=list)
     claims: list[Claim] = field(default_factory=list)
     statements: list[Statement] = field(default_factory=list)
     journal: list[JournalEntry] = field(default_factory=list)
+    back: frozenset[int] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,3 +105,11 @@ class ClaimTaken(Exception):  # noqa: N818 it says what is so
         self.key = key
         self.person = person
         self.target = target
+
+
+class PersonMoved(Exception):  # noqa: N818 it says what is so
+    """The persons lead to others by now: what shall be written belongs there."""
+
+    def __init__(self, persons: set[int]) -> None:
+        super().__init__("the record was merged with another one")
+        self.persons = persons

@@ -17,6 +17,7 @@ from pater.records.errors import (
     NotFound,
     PreconditionFailed,
     RecordsError,
+    TooMany,
     Unprocessable,
 )
 from pater.web.context import PageContext
@@ -87,6 +88,7 @@ RECORDS: Mapping[type[RecordsError], int] = {
     Conflict: 409,
     PreconditionFailed: 409,
     Unprocessable: 422,
+    TooMany: 429,
 }
 
 Handler = Callable[[Request, Exception], Awaitable[Response]]
@@ -135,7 +137,10 @@ class ErrorPages:
     async def records(self, request: Request, error: Exception) -> Response:
         """For Starlette: what the gate refused, as a page."""
         kinds = [kind for kind in type(error).__mro__ if kind in RECORDS]
-        return await self.page(request, RECORDS[kinds[0]] if kinds else 400)
+        response = await self.page(request, RECORDS[kinds[0]] if kinds else 400)
+        if isinstance(error, TooMany):
+            response.headers["retry-after"] = str(error.seconds)
+        return response
 
     def handlers(self) -> dict[Any, Handler]:
         """The exception handlers of the application."""

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import replace
 from datetime import datetime
 
 from pater.access import sessions
 from pater.access.caller import TWO_FACTORS
+from pater.access.employed import Employed, as_written
 from pater.store.database import Database
 from pater.store.journal import JournalEntry
 from pater.trust.keys import Keys
@@ -31,12 +33,15 @@ class AccountLogins:
         *,
         single_use_codes: bool = True,
         base_url: str = "",
+        employed: Employed = as_written,
     ) -> None:
         """`journal` writes entries durably (`Committer.journal_only`).
 
-        `base_url` is the public address, to which passkeys are bound.
+        `base_url` is the public address, to which passkeys are bound. `employed` knows whether a
+        professional still works where the account says.
         """
         self._db = db
+        self._employed = employed
         self._clock = clock
         self.security = Security(
             db, keys, journal, clock, base_url=base_url, single_use_codes=single_use_codes
@@ -60,10 +65,17 @@ class AccountLogins:
         return await self.security.enter(found[0], found[1], TWO_FACTORS, marks)
 
     async def read(self, token: str) -> WebSession | None:
-        """The living session of a token."""
+        """The living session of a token; it ends when its person's employment has ended."""
         session = await sessions.read_session(self._db, token, self._clock)
         if session is None:
             return None
+        account = await self._employed(session.account)
+        if account is None:
+            await sessions.end_session(self._db, token)
+            await self.security.note(session.account, "employment-ended", Marks("", ""))
+            return None
+        if account is not session.account:
+            session = replace(session, account=account)
         return WebSession(
             token,
             session.csrf,

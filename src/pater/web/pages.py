@@ -31,6 +31,7 @@ WRONG_PASSWORD = N_(
     "The login name or the password is not right, or the account is locked for a few minutes."
 )
 WRONG_CODE = N_("The code is not right or it has been used already. Wait for the next one.")
+LEFT = N_("The register says that your employment at this provider has ended.")
 SIX_DIGITS = N_("Enter the six digits of the code")
 
 
@@ -153,8 +154,10 @@ class Doors:
     async def _entered(self, request: Request, token: str, target: str) -> Response:
         """Into the house: the session's cookie, and on to where the person wanted."""
         session = await self.logins.read(token)
-        home = self._home(session.caller.role if session else "")
-        if session and await self.second.lacks_factor(session.caller.id):
+        if session is None:  # ended at once: the register says that the person left
+            return await self.second.login_page(request, "", errors={"login": LEFT})
+        home = self._home(session.caller.role)
+        if await self.second.lacks_factor(session.caller.id):
             home = "/account"
         response = RedirectResponse(forms.safe_next(target, home), 303)
         self.cookies.set(response, "session", token)

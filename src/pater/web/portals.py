@@ -67,7 +67,37 @@ ADMINISTRATION = Portal(
     },
     icon="art-secured",
 )
-PORTALS: tuple[Portal, ...] = (PATIENT, PROXY, PROFESSIONAL, PRIVACY, ADMINISTRATION)
+REGISTRY = Portal(
+    name="registry",
+    roles=frozenset({"registrar"}),
+    home="/registry",
+    title={"cs": "Registr pacientů", "en": "Register of patients"},
+    summary={
+        "cs": "Kdo je kdo: osoby, jejich zdroje a případy k posouzení.",
+        "en": "Who is who: persons, their sources and cases to be decided.",
+    },
+    icon="art-doc-health",
+)
+DIRECTORY = Portal(
+    name="directory",
+    roles=frozenset(),  # nobody logs in for it
+    home="/directory",
+    title={"cs": "Zdravotní péče v okolí", "en": "Health care near you"},
+    summary={
+        "cs": "Kdo co nabízí, kde a kdy má otevřeno. Bez přihlášení.",
+        "en": "Who offers what, where, and when they are open. Without a login.",
+    },
+    icon="art-health",
+)
+PORTALS: tuple[Portal, ...] = (
+    PATIENT,
+    PROXY,
+    PROFESSIONAL,
+    PRIVACY,
+    ADMINISTRATION,
+    REGISTRY,
+    DIRECTORY,
+)
 
 
 def furnished(portals: Sequence[Portal], entries: Sequence[NavEntry]) -> tuple[Portal, ...]:

@@ -36,6 +36,7 @@ ROLE_NAMES: Mapping[str, str] = {
     "administrator": N_("Administrator"),
     "privacy-officer": N_("Privacy officer"),
     "auditor": N_("Auditor"),
+    "registrar": N_("Registrar"),
     "none": N_("No access to records"),
 }
 

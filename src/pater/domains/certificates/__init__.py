@@ -8,9 +8,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from starlette.routing import BaseRoute
+
 from pater.domain import Domain, NavEntry, Parts, Services
-from pater.domains.certificates.pages import routes
+from pater.domains.certificates import pages, server_pages
 from pater.domains.certificates.warning import KIND, letter_job, watch
+from pater.web.context import PageContext
 
 HERE = Path(__file__).resolve().parent
 
@@ -20,11 +23,14 @@ def build(services: Services) -> Parts:
     authority = services.certification
     if authority is None:
         return Parts()
-    return Parts(
-        jobs={KIND: letter_job(services)},
-        tasks=[watch(services)],
-        pages=lambda context: routes(context, services, authority),
-    )
+
+    def routes(context: PageContext) -> list[BaseRoute]:
+        found: list[BaseRoute] = []
+        if services.acme is not None:  # before the pages of single certificates
+            found += server_pages.routes(context, services, services.acme)
+        return [*found, *pages.routes(context, services, authority)]
+
+    return Parts(jobs={KIND: letter_job(services)}, tasks=[watch(services)], pages=routes)
 
 
 domain = Domain(

@@ -67,9 +67,15 @@ def days_left(kept: Kept, now: datetime) -> int | None:
     return (kept.not_after - now).days if kept.state(now) == ISSUED else None
 
 
-def due(left: timedelta) -> int | None:
-    """The warning that is due when so much is left: 7, 14 or 30; None when none is."""
-    return next((days for days in WARNED if left <= timedelta(days=days)), None)
+def due(left: timedelta, lasts: timedelta = timedelta(days=730)) -> int | None:
+    """The warning that is due when so much is left: 7, 14 or 30; None when none is.
+
+    What lasts for three months is renewed by machines, 30 days before its end: it is told later.
+    """
+    return next(
+        (days for days in WARNED if left <= timedelta(days=days) and lasts > timedelta(4 * days)),
+        None,
+    )
 
 
 def may_renew(kept: Kept, now: datetime) -> bool:

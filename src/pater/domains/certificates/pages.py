@@ -90,20 +90,7 @@ class Row:
 def routes(context: PageContext, services: Services, authority: Authority) -> Sequence[BaseRoute]:
     """All of them."""
     db, clock = services.db, services.clock
-
-    def for_administrators(endpoint: Endpoint, *, fresh: bool = False) -> Endpoint:
-        """Lets in administrators; one of no organisation is told so."""
-
-        @functools.wraps(endpoint)
-        async def guarded(request: Request) -> Response:
-            if not context.caller_of(request).organization:
-                return context.render(request, "certificates/untied.html")
-            try:
-                return await endpoint(request)
-            except KeysError as error:
-                raise HTTPException(503) from error
-
-        return context.require(ROLE, fresh=fresh)(guarded)
+    for_administrators = functools.partial(let_in, context)
 
     async def listing(request: Request) -> Response:
         caller = context.caller_of(request)
@@ -274,6 +261,21 @@ def routes(context: PageContext, services: Services, authority: Authority) -> Se
         Route("/certificates/{serial}/renew", proved(renew), methods=acts),
         Route("/certificates/{serial}/revoke", proved(revoke), methods=acts),
     ]
+
+
+def let_in(context: PageContext, endpoint: Endpoint, *, fresh: bool = False) -> Endpoint:
+    """Lets in administrators; one of no organisation is told so."""
+
+    @functools.wraps(endpoint)
+    async def guarded(request: Request) -> Response:
+        if not context.caller_of(request).organization:
+            return context.render(request, "certificates/untied.html")
+        try:
+            return await endpoint(request)
+        except KeysError as error:
+            raise HTTPException(503) from error
+
+    return context.require(ROLE, fresh=fresh)(guarded)
 
 
 def _told(error: CaError, kind: str, *, new: bool) -> dict[str, str]:

@@ -33,7 +33,7 @@ async def warn_once(services: Services) -> list[Due]:
     found = [
         Due(one.serial, days, one.owner)
         for one in kept
-        if (days := due(one.not_after - now)) is not None
+        if (days := due(one.not_after - now, one.not_after - one.not_before)) is not None
     ]
 
     def letter(one: Due, address: str) -> tuple[str, tuple[object, ...]]:

@@ -49,6 +49,7 @@ domain = Domain(
     templates=HERE / "templates",
     locale=HERE / "locale",
     static=HERE / "static",
+    persons=tables.PERSONS,
     navigation=(
         NavEntry("patient", "/patient/will", {"cs": "Co sdílím", "en": "What I share"}),
         NavEntry("patient", "/patient/proxies", {"cs": "Zástupci", "en": "Acting for"}),

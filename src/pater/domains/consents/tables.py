@@ -7,7 +7,16 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Final
 
+from pater.domain import PersonTable
+from pater.fhir.definitions import TYPE_NUMBER
 from pater.store.database import Database, Record
+
+PERSONS: Final = (
+    PersonTable(
+        "notice", "t.communication",
+        resource=(str(TYPE_NUMBER["Communication"]), "t.communication"),
+    ),
+)  # fmt: skip
 
 INSERT_NOTICE: Final = (
     "insert into notice (communication, person, kind, about, sent) values ($1, $2, $3, $4, $5)"

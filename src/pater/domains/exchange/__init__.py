@@ -17,6 +17,7 @@ from pater.domains.exchange.listeners import arrivals
 from pater.domains.exchange.pages import routes
 from pater.domains.exchange.seal_operation import seal_operation
 from pater.domains.exchange.sealing import Seals
+from pater.domains.exchange.tables import PERSONS
 from pater.registers.patients import PatientRegister
 
 HERE = Path(__file__).resolve().parent
@@ -24,12 +25,16 @@ HERE = Path(__file__).resolve().parent
 
 def build(services: Services) -> Parts:
     """The working parts of this domain."""
-    register = PatientRegister(
-        services.db,
-        next_person=services.next_person,
-        random=services.random,
-        clock=services.clock,
-        new_id=services.new_id,
+    register = (
+        services.registers.patients
+        if services.registers
+        else PatientRegister(
+            services.db,
+            next_person=services.next_person,
+            random=services.random,
+            clock=services.clock,
+            new_id=services.new_id,
+        )
     )
     intake = Intake(services, register, services.clock)
     services.gate.forget("Bundle", partial(expunged, services))
@@ -57,6 +62,7 @@ domain = Domain(
     templates=HERE / "templates",
     locale=HERE / "locale",
     static=HERE / "static",
+    persons=PERSONS,
     navigation=(
         NavEntry("patient", "/patient", {"cs": "Moje záznamy", "en": "My records"}),
         NavEntry("patient", "/patient/access", {"cs": "Kdo nahlížel", "en": "Who looked"}),

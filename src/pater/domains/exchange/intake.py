@@ -51,7 +51,13 @@ from pater.domains.exchange.splitting import (
 from pater.fhir.issues import Issue, operation_outcome
 from pater.fhir.json import dumps
 from pater.records.changes import Change
-from pater.records.errors import AlreadyClaimed, Conflict, PreconditionFailed, Unprocessable
+from pater.records.errors import (
+    AlreadyClaimed,
+    Conflict,
+    Merged,
+    PreconditionFailed,
+    Unprocessable,
+)
 from pater.records.gate import Claim, Statement, claim_key
 from pater.registers.patients import Identity, PatientRegister
 
@@ -114,8 +120,8 @@ class Intake:
         for attempt in range(TRIES):
             try:
                 return await self._accept(caller, received)
-            except (AlreadyClaimed, PreconditionFailed) as error:
-                # Somebody registered the same person or document just now: look again.
+            except (AlreadyClaimed, Merged, PreconditionFailed) as error:
+                # Somebody registered or merged the person, or sent it, just now: look again.
                 if attempt == TRIES - 1:
                     raise Conflict("the same document or person is being written, try again") from (
                         error

@@ -9,8 +9,16 @@ from datetime import date, datetime
 from typing import Any
 from uuid import UUID
 
+from pater.domain import PersonTable
+from pater.fhir.definitions import TYPE_NUMBER
 from pater.store.database import Database
 
+_BUNDLE = str(TYPE_NUMBER["Bundle"]), "t.bundle"
+PERSONS = (
+    PersonTable("exchange_document", "t.bundle", resource=_BUNDLE),
+    PersonTable("exchange_seal", "t.bundle", resource=_BUNDLE),
+    PersonTable("access_dispute", "t.id", patient="patient"),
+)
 INSERT_DOCUMENT = (
     "insert into exchange_document (bundle, reference, chain, version, instance, document_set,"
     " digest, organization, type, stamped, person, entries, received)"

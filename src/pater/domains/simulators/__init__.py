@@ -1,4 +1,6 @@
-"""Simulations of systems of others, for demonstrations and tests: the state's identity provider."""
+"""Simulations of systems of others, for demonstrations and tests: the state's provider of
+identities, and its basic registers.
+"""
 
 from __future__ import annotations
 
@@ -8,6 +10,7 @@ from pathlib import Path
 from starlette.routing import BaseRoute
 
 from pater.domain import Domain, Parts, Services
+from pater.domains.simulators import register_pages, registers
 from pater.domains.simulators.identity import Provider
 from pater.domains.simulators.pages import pages, routes
 from pater.domains.simulators.people import CLIENT, SECRET
@@ -29,10 +32,12 @@ def build(services: Services) -> Parts:
         redirects=(base + "/login/from/",),
     )
 
-    def shown(context: PageContext) -> Sequence[BaseRoute]:
-        return pages(context, provider)
+    held = registers.filled(services.clock)
 
-    return Parts(routes=routes(provider), pages=shown)
+    def shown(context: PageContext) -> Sequence[BaseRoute]:
+        return [*pages(context, provider), *register_pages.pages(context, held)]
+
+    return Parts(routes=[*routes(provider), *register_pages.routes(held)], pages=shown)
 
 
 domain = Domain(

@@ -23,8 +23,9 @@ from pater.fhir.labels import Veil, label
 from pater.fhir.search.parse import parse_search
 from pater.records.errors import Forbidden
 from pater.records.sight import NOBODY_KNOWN
+from pater.registers.basic.authorisations import mandated
 from pater.registers.identifiers import ICO, PROFESSIONAL, RID
-from pater.rest.authorisations.question import PEOPLE, SERVICES, Question
+from pater.rest.authorisations.question import ORGANISATIONS, PEOPLE, SERVICES, Question
 from pater.rest.errors import HttpError
 from pater.store.read import claim_holders
 from pater.store.write import claim_key
@@ -33,6 +34,8 @@ MOST: Final = 100
 """Questions at once."""
 NOT_PERMITTED: Final = "not-permitted"
 """The one reason of all refusals that depend on the person: nothing can be told from it."""
+MANDATED: Final = "mandated"
+_AGENTS: Final = ("Zastupce", "FyzickaOsoba")
 _PERSONAL: Final = frozenset({"no-relation", "other-person", "no-person"})
 _DISCREET: Final = Veil(())
 _SEARCHED: Final = 500
@@ -54,6 +57,7 @@ class _Known:
     professionals: Mapping[str, str]
     systems: Mapping[str, Caller]
     acting: Mapping[tuple[str, str], str]  # RIDs of who acts and for whom -> the representation
+    mandates: frozenset[tuple[int, str, str]]  # who acts for which organisation in which service
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +81,8 @@ class Desk:
         if not 0 < len(questions) <= MOST:
             raise HttpError(400, "too-costly", f"ask 1 to {MOST} questions at once")
         provider = caller.role == "provider-system"
+        if provider:
+            gate.admit(caller)
         known = await self._look_up(caller, questions)
         if provider and not await self._are_own(caller, questions, known):
             await gate.refuse(caller, "ask", "Consent", "not-asked-for-others")
@@ -84,10 +90,16 @@ class Desk:
         asked = [(each, self._grantee(caller, each, known)) for each in questions]
         facts = await self._facts(asked, known, discreet=provider)
         verdicts = [
-            self._verdict(each, who, known.people.get(each.grantor, (0, ""))[0], facts)
+            _by_mandate(each, known)
+            if _of_organisation(each)
+            else self._verdict(each, who, known.people.get(each.grantor, (0, ""))[0], facts)
             for each, who in asked
         ]
         await self._note(caller, questions, verdicts, known)
+        if provider:
+            both = zip(questions, verdicts, strict=True)
+            named = [(_subject(each), said.allowed) for each, said in both]
+            await gate.missed(caller, [subject for subject, allowed in named if not allowed])
         return verdicts
 
     async def _look_up(self, caller: Caller, questions: Sequence[Question]) -> _Known:
@@ -110,7 +122,22 @@ class Desk:
             await self._professionals(caller, _grantees(questions, "ZdravotniPracovnik")),
             callers,
             await self._acting(questions, people),
+            await self._mandates(questions, people),
         )
+
+    async def _mandates(
+        self, questions: Sequence[Question], people: Mapping[str, tuple[int, str]]
+    ) -> frozenset[tuple[int, str, str]]:
+        """The mandates that hold at this moment, of the people and organisations asked about."""
+        asked = [each for each in questions if _of_organisation(each) and each.grantee in people]
+        found: set[tuple[int, str, str]] = set()
+        now = self.services.clock()
+        for service in sorted({each.service for each in asked}):
+            agents = {people[each.grantee][0] for each in asked}
+            organisations = {each.grantor for each in asked}
+            held = await mandated(self.services.db, agents, organisations, service, now)
+            found |= {(agent, ico, service) for agent, ico in held}
+        return frozenset(found)
 
     async def _acting(
         self, questions: Sequence[Question], people: Mapping[str, tuple[int, str]]
@@ -148,8 +175,10 @@ class Desk:
         return {number: id_ for number, id_ in found.items() if number not in twice}
 
     async def _are_own(self, caller: Caller, questions: Sequence[Question], known: _Known) -> bool:
-        """Whether a provider asks for itself and for its own professionals only."""
+        """Whether a provider asks for itself, its own professionals and its own mandates only."""
         for each in questions:
+            if _of_organisation(each) and each.grantor == caller.organization:
+                continue
             match each.grantee_role:
                 case "PZS" if each.grantee == caller.organization:
                     continue
@@ -258,8 +287,8 @@ class Desk:
         entries = []
         for each, verdict in zip(questions, verdicts, strict=True):
             person, patient = 0, ""
-            if each.grantor_role == "Pacient":
-                person, patient = known.people.get(each.grantor, (0, ""))
+            if each.grantor_role == "Pacient" or _of_organisation(each):
+                person, patient = known.people.get(_subject(each), (0, ""))
             # the numbers of people are nobody else's to read
             who = each.grantee_role
             if who not in PEOPLE:
@@ -273,6 +302,23 @@ class Desk:
                 )
             )  # fmt: skip
         await self.services.journal(entries)
+
+
+def _of_organisation(question: Question) -> bool:
+    """Whether it is asked about a person who acts for an organisation."""
+    return question.grantor_role in ORGANISATIONS and question.grantee_role in _AGENTS
+
+
+def _subject(question: Question) -> str:
+    """The number of whom a question is about."""
+    return question.grantee if _of_organisation(question) else question.grantor
+
+
+def _by_mandate(question: Question, known: _Known) -> Verdict:
+    """Whether somebody may act for an organisation; what of whom is not looked at."""
+    agent = known.people.get(question.grantee, (0, ""))[0]
+    held = (agent, question.grantor, question.service) in known.mandates
+    return Verdict(True, MANDATED) if held else Verdict(False, NOT_PERMITTED)
 
 
 def _grantees(questions: Iterable[Question], role: str) -> list[str]:

@@ -33,12 +33,19 @@ NAMES: Final[Mapping[str, str]] = MappingProxyType(
 )
 _FIELDS: Final = MappingProxyType({name.lower(): field for field, name in NAMES.items()})
 _HEADERS: Final = {"cache-control": "no-store", "x-content-type-options": "nosniff"}
-_PASSED_ON: Final = ("www-authenticate", "retry-after", "x-request-id")
+_PASSED_ON: Final = (
+    "www-authenticate",
+    "retry-after",
+    "ratelimit-policy",
+    "ratelimit",
+    "x-request-id",
+)
 _TITLES: Final = MappingProxyType(
     {
         400: "The question cannot be understood",
         401: "An access token is needed",
         403: "This is not allowed",
+        429: "Too many questions",
         500: "An error of the server",
         503: "The question cannot be answered now",
     }

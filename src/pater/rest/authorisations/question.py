@@ -19,6 +19,8 @@ ROLES: Final = (
     "FyzickaOsoba",
 )  # fmt: skip
 """Roles of the state's register of authorisations."""
+ORGANISATIONS: Final = frozenset({"PZS", "PravnickaOsoba"})
+"""Roles whose value is an IČO."""
 PEOPLE: Final = frozenset({"Pacient", "Zastupce", "FyzickaOsoba"})
 """Roles whose value is a RID."""
 

@@ -18,6 +18,7 @@ from pater.domain import Answer, Services
 from pater.fhir.issues import Issue
 from pater.fhir.json import dumps
 from pater.records.gate import ExportPlan
+from pater.rest.admission import admit
 from pater.rest.bulk.exports import Exports
 from pater.rest.bulk.imports import NDJSON_TYPES, Imports
 from pater.rest.bulk.owners import EXPORT, IMPORT, end, own
@@ -122,6 +123,8 @@ def guarded(services: Services, endpoint: Endpoint) -> Callable[[Request], Await
                 raise HttpError(401, "login", text, headers=_CHALLENGE)
             source = request.client.host if request.client else ""
             caller = services.verify(token.strip())
+            segments = request.url.path.rstrip("/").split("/")
+            admit(services.clients, caller, segments, request.headers)
             found = await endpoint(request, replace(caller, request_id=identity, source=source))
         except CLIENT_ERRORS as error:
             reply = reply_of(error)

@@ -19,6 +19,7 @@ from pater.fhir.issues import Issue
 from pater.fhir.json import parse
 from pater.records.gate import Claim, ImportTask
 from pater.records.import_processes import Maker, in_thread, processes
+from pater.registers.loading import beside_of, keep_beside
 from pater.registers.patients import strong_keys
 from pater.rest.bulk.owners import IMPORT, caller_json, caller_of, few, owner_of
 from pater.rest.errors import HttpError
@@ -130,7 +131,9 @@ class Imports:
         with _maker(size) as make:
             trust = job.payload["mode"] == "trust"
             conforming = None if trust else self._services.conforming
-            task = ImportTask(paths, trust, claims_of, strong_keys, make, conforming)
+            task = ImportTask(
+                paths, trust, claims_of, strong_keys, make, conforming, beside_of, keep_beside
+            )
             caller = caller_of(job.payload["caller"])
             return await self._services.gate.run_import(caller, job, self._services.files, task)
 

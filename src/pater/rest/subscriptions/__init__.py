@@ -17,7 +17,7 @@ from pater.domain import Parts, Services
 from pater.rest.subscriptions import tables
 from pater.rest.subscriptions.definition import BACKPORT, PROFILE
 from pater.rest.subscriptions.delivering import Deliverer
-from pater.rest.subscriptions.endpoints import Rules, networks
+from pater.rest.subscriptions.endpoints import Rules
 from pater.rest.subscriptions.following import Follower
 from pater.rest.subscriptions.keeping import Keeping
 from pater.rest.subscriptions.operations import Operations
@@ -27,6 +27,7 @@ from pater.rest.subscriptions.topics import SHIPPED
 from pater.rest.subscriptions.websocket import PATH, Hub
 from pater.store.database import Database
 from pater.trust.keys import Keys
+from pater.trust.network import networks
 
 __all__ = ["LISTENER", "MIGRATIONS", "Mail", "Pace", "Rules", "networks", "parts", "purge_events"]
 
@@ -53,6 +54,7 @@ def parts(
         rules=rules or Rules(),
         mail=mail or Mail(),
         pace=pace or Pace(),
+        employed=services.employed,
     )
     keeping = Keeping(ports)
     services.gate.keep("Subscription", keeping.subscription)

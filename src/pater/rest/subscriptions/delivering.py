@@ -38,7 +38,9 @@ _LONGEST_TURN: Final = 60.0  # seconds; then others get a turn
 _log = structlog.get_logger("pater.subscriptions")
 
 ENDED: Final = "the rights that this subscription was made with have ended"
-CLOSED: Final = "the account that this subscription belongs to is closed"
+CLOSED: Final = (
+    "the account that this subscription belongs to is closed, or the employment has ended"
+)
 UNCLEAR: Final = "what this subscription asks for is no longer understood: its topic has changed"
 
 
@@ -48,7 +50,7 @@ class StoppedError(Exception):
 
 async def subscriber(ports: Ports, kept: Kept, asked: Asked) -> Caller:
     """The owner with today's rights. Raises StoppedError when nothing is left of them."""
-    caller = (await callers_of(ports.db, {kept.owner}))[kept.owner]
+    caller = (await callers_of(ports.db, {kept.owner}, ports.employed))[kept.owner]
     if caller is None:
         raise StoppedError(CLOSED)
     types = {watch.trigger.type for watch in asked.watches}

@@ -15,6 +15,8 @@ from dataclasses import dataclass
 from typing import Final
 from urllib.parse import SplitResult, urlsplit
 
+from pater.trust.network import Address, Network, allowed
+
 LONGEST: Final = 2000
 MOST_HEADERS: Final = 20
 _LONGEST_HEADER: Final = 4096
@@ -32,9 +34,6 @@ _OURS: Final = frozenset(
     }
 )  # fmt: skip
 
-Network = ipaddress.IPv4Network | ipaddress.IPv6Network
-Address = ipaddress.IPv4Address | ipaddress.IPv6Address
-
 
 @dataclass(frozen=True, slots=True)
 class Rules:
@@ -48,11 +47,6 @@ class RefusedError(Exception):
     """The address may not be connected to, or there is none; the text says why."""
 
 
-def networks(text: str) -> tuple[Network, ...]:
-    """Networks from a setting: `10.1.0.0/16, 192.168.3.4`. Raises ValueError."""
-    return tuple(ipaddress.ip_network(part.strip()) for part in text.split(",") if part.strip())
-
-
 def problem(url: str, rules: Rules) -> str:
     """What is wrong with the address of a rest-hook, "" when nothing can be seen yet."""
     if not url:
@@ -61,7 +55,7 @@ def problem(url: str, rules: Rules) -> str:
     if parts is None:
         return "expected an absolute https address without user name and fragment"
     literal = _literal(parts.hostname or "")
-    if literal is not None and not _open(literal, rules):
+    if literal is not None and not allowed(literal, rules.networks):
         return "this address is not one that may be called from here"
     trusted = literal is not None and any(literal in each for each in rules.networks)
     if parts.scheme == "http" and not (rules.http or rules.networks or trusted):
@@ -127,7 +121,7 @@ async def resolve(url: str, rules: Rules) -> Target:
     except (OSError, UnicodeError):
         raise RefusedError("the host name cannot be resolved") from None
     addresses = [ipaddress.ip_address(each[4][0]) for each in found]
-    if not addresses or not all(_open(each, rules) for each in addresses):
+    if not addresses or not all(allowed(each, rules.networks) for each in addresses):
         raise RefusedError("the address is not one that may be called from here")
     if parts.scheme == "http" and not rules.http and not _all_trusted(addresses, rules):
         raise RefusedError("plain http is not allowed for this address")
@@ -136,23 +130,6 @@ async def resolve(url: str, rules: Rules) -> Target:
 
 def _all_trusted(addresses: Sequence[Address], rules: Rules) -> bool:
     return all(any(each in network for network in rules.networks) for each in addresses)
-
-
-def _open(address: Address, rules: Rules) -> bool:
-    if any(address in network for network in rules.networks):
-        return True
-    if isinstance(address, ipaddress.IPv6Address):
-        inner = address.ipv4_mapped or address.sixtofour
-        if inner is None and address.teredo is not None:
-            inner = address.teredo[1]
-        if inner is None and address in _NAT64:
-            inner = ipaddress.IPv4Address(int(address) & 0xFFFFFFFF)
-        if inner is not None:
-            return _open(inner, rules)
-    return address.is_global and not address.is_multicast
-
-
-_NAT64: Final = ipaddress.IPv6Network("64:ff9b::/96")
 
 
 def _literal(host: str) -> Address | None:

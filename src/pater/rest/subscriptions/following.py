@@ -151,7 +151,8 @@ class Follower:
         """Those events that their subscribers may know of: only they get a number."""
         if not found:
             return []
-        callers = await callers_of(self.ports.db, {self.owners[one[0]] for one, _ in told})
+        owners = {self.owners[one[0]] for one, _ in told}
+        callers = await callers_of(self.ports.db, owners, self.ports.employed)
         for_owner: dict[Owner, list[Stored]] = {}
         for one, stored in told:
             for_owner.setdefault(self.owners[one[0]], []).append(stored)

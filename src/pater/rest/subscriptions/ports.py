@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from pater.access.caller import KEY, Caller
+from pater.access.employed import Employed, as_written
 from pater.records.gate import Gate
 from pater.rest.subscriptions.endpoints import Rules
 from pater.store.database import Database
@@ -75,3 +76,4 @@ class Ports:
     rules: Rules = field(default_factory=Rules)
     mail: Mail = field(default_factory=Mail)
     pace: Pace = field(default_factory=Pace)
+    employed: Employed = as_written

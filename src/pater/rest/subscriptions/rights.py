@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from pater.access import accounts, clients
 from pater.access.caller import Caller, owner_number
 from pater.access.clients import client_caller
+from pater.access.employed import Employed
 from pater.access.policy import ROLE_PURPOSES, ROLE_SCOPES
 from pater.access.scopes import ScopeError, covers, parse_scope
 from pater.access.sessions import account_caller
@@ -35,13 +36,17 @@ class Owner:
         return owner_number(self.kind, self.id)
 
 
-async def callers_of(db: Database, owners: Collection[Owner]) -> Mapping[Owner, Caller | None]:
-    """Each owner as a caller of this moment; None = closed, or not there any more.
+async def callers_of(
+    db: Database, owners: Collection[Owner], employed: Employed
+) -> Mapping[Owner, Caller | None]:
+    """Each owner as a caller of this moment; None = closed, not there any more, or does not work
+    there any more.
 
     A right stays only while the token had it and the registration still gives it.
     """
     systems = await clients.find_many(db, {o.id for o in owners if o.kind == "system"})
     people = await accounts.find_many(db, {o.id for o in owners if o.kind == "person"})
+    acting = {a.id: await employed(a) for a in people.values() if a.active}
     found: dict[Owner, Caller | None] = {}
     for owner in owners:
         if owner.kind == "system":
@@ -54,8 +59,8 @@ async def callers_of(db: Database, owners: Collection[Owner]) -> Mapping[Owner, 
                 client, scopes=_left(owner.scopes, client.scopes), purpose=purpose
             )
         else:
-            account = people.get(owner.id)
-            if account is None or not account.active:
+            account = acting.get(owner.id)
+            if account is None:
                 found[owner] = None
                 continue
             purpose = owner.purpose if owner.purpose in ROLE_PURPOSES[account.role] else ""

@@ -9,6 +9,7 @@ from datetime import datetime, timedelta
 from functools import partial
 
 from pater.fhir.search.query import Condition, SearchRequest
+from pater.store.beside import Given
 from pater.store.database import Database, Record
 from pater.store.read import Stored
 from pater.store.search.classed import classed_search
@@ -17,6 +18,8 @@ from pater.store.search.cursor import Position, seal, unseal
 from pater.store.search.errors import outlived, too_costly
 from pater.store.search.include import INCLUDE_LIMIT, included
 from pater.store.search.joined import Joined, joined
+from pater.store.search.led import leading, led_on, patients_of
+from pater.store.search.lookup import patients, persons
 from pater.store.search.moved import SEEN, Changed, Places, Seen, changed, met
 from pater.store.search.order import Order, orders
 from pater.store.search.recheck import Recheck, is_cut
@@ -24,12 +27,12 @@ from pater.store.search.rows import Reader, open_reader
 from pater.store.search.sort import SORT_LIMIT, Placed, in_order, placed, sorts_by_body
 from pater.store.search.sql import Args
 from pater.store.search.tree import filter_sql
-from pater.store.search.where import ROW, Scope, Where, build_where
+from pater.store.search.where import ROW, Ends, Scope, Where, build_where
 from pater.store.text_index import make_current
 from pater.store.veils import hidden
 from pater.store.wall import wall
 
-__all__ = ["Page", "Scope", "persons", "search"]
+__all__ = ["Ends", "Page", "Scope", "confirmed", "patients", "persons", "search"]
 
 ESTIMATE_LIMIT = 10_000
 """`_total=estimate` counts this far and gives no total beyond."""
@@ -108,6 +111,13 @@ async def _ordinary(
     if found is None:
         found = await _search(db, request, scope, count, after, now, believing=False)
     assert found is not None  # nothing was believed
+    named = patients_of(request)
+    if named and (len(named) > 1 or not (found[0] or found[2])):
+        # Whom a Patient that was merged leads to is asked where nothing, or not all, was found.
+        led = await leading(db, named)
+        if led:
+            anew = led_on(request, led)
+            return await _ordinary(db, anew, scope, count, after, now)
     return found
 
 
@@ -132,6 +142,11 @@ async def _search(
         where = await build_where(reader, scope, request.type, request.conditions, args, "r")
         if request.filter is not None and not where.empty:
             where.clauses.append(await filter_sql(reader, scope, request, args, "r"))
+        if scope.given is not None and not where.empty:
+            where.clauses.append(scope.given.sql(args))
+        if reader.led:
+            anew = led_on(request, reader.led)
+            return await _search(db, anew, scope, count, after, now, believing=believing)
         began = None if after is None else after.began
         run = _Run(reader, request, where, args, scope, along, began, now)
         if where.empty:
@@ -150,27 +165,35 @@ async def _search(
     return matches, more, total, end
 
 
-async def persons(
-    db: Database, request: SearchRequest, *, most: int, scope: Scope | None = None
-) -> frozenset[int]:
-    """The persons (of everybody, or of the scope) whose resources meet the conditions, `most`.
+async def confirmed(
+    db: Database,
+    request: SearchRequest,
+    scope: Scope,
+    given: Given,
+    *,
+    count: int,
+    cursor_key: bytes,
+    now: datetime,
+) -> Page | None:
+    """The first page of a plain search (see `records.believing`) if the condition `given` holds.
 
-    By the index alone: a hit may be more than there is (see `recheck`), never less. Raises
-    SearchError as `search`.
+    None when there is no match: whether the condition holds is not known then.
     """
-    scope = scope or Scope()
     with wall(scope.seen):
-        reader = Reader(db)
-        args = Args()
-        where = await build_where(reader, scope, request.type, request.conditions, args, "r")
-        if where.empty:
-            return frozenset()
-        sql = (
-            f"select distinct r.person from resource r"  # noqa: S608 (as in `_Run`)
-            f" where {where.text(request.type, args, 'r')} limit {args.add(most, 'int')}"
-        )
-        rows = await reader.fetch(sql, *args.values, kept=where.exact)
-        return frozenset(row["person"] for row in rows)
+        try:
+            scope = replace(scope, given=given)
+            found = await _search(db, request, scope, count, None, now, believing=True)
+        except _Further:
+            return None
+    if found is None or not found[0]:
+        return None
+    matches, _, _, end = found
+    end = None if end is None else replace(end, began=now)
+    return Page(matches, [], None, None if end is None else seal(end, request, cursor_key))
+
+
+class _Further(Exception):  # noqa: N818 (no failure)
+    """One statement was not enough, and what it had confirmed may be otherwise for the next."""
 
 
 def _reader(
@@ -215,6 +238,7 @@ class _Run:
         plain = all(each.kind in _PLAIN for each in request.conditions)
         self._kept = self._bound and plain and request.filter is None
         self._total: int | None = None
+        self._once = scope.given is not None
         self._veils = scope.veils
         # The order that nobody asked for is that of row numbers, which no update changes.
         self._moves = bool(request.sort)
@@ -241,6 +265,8 @@ class _Run:
                 if start is None and rounds <= 1:
                     seen = None  # one statement agrees with itself
                 return await self._at_their_places(seen, start, hits, ends, None, count)
+            if rounds and self._once:
+                raise _Further
             limit = count + 1 - len(hits)
             rows = await self._rows(order, args, after, limit, seen, marking=marking)
             found = await self._reader.stored(rows)

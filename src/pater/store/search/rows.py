@@ -26,7 +26,8 @@ class Reader:
     """Asks as `Database.fetch` does: on one connection inside a snapshot, or each by itself.
 
     With `believing` the persons of Patients seen before are believed; `believed` tells that it was
-    done, so that an empty answer has to be asked for again without.
+    done, so that an empty answer has to be asked for again without. `led` are Patients of the
+    request that were merged, with those they lead to.
     """
 
     def __init__(
@@ -35,6 +36,7 @@ class Reader:
         self.bodies = db.bodies
         self.believing = believing
         self.believed = False
+        self.led: dict[str, str] = {}
         self._db = db
         self._connection = connection
 

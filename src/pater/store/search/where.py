@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
+from typing import Any
 
 from pater.fhir.definitions import (
     TYPE_NUMBER,
@@ -20,6 +21,7 @@ from pater.fhir.definitions import (
 from pater.fhir.search import contained
 from pater.fhir.search.narrowing import Narrowing
 from pater.fhir.search.query import Chain, CompositeTerm, Condition, ReferenceTerm, TokenTerm
+from pater.store.beside import Given
 from pater.store.database import Record
 from pater.store.read import COLUMNS
 from pater.store.search.errors import too_costly
@@ -43,8 +45,19 @@ ROW = ", ".join(f"r.{column}" for column in COLUMNS.split(", "))
 CHAIN_LIMIT = 2000
 """Resources that the far end of a chain may match before it is joined or refused."""
 
+# Of what a chain leads to; a merged Patient stands for the one it leads to.
+_PLAIN = "r.id, r.person"
+PATIENTS = "coalesce(survivor_of(r.id), r.id) as id, r.person"
 # Two names of one element wherever a type has both.
 _OWNERS = frozenset({"patient", "subject"})
+
+
+@dataclass(frozen=True, slots=True)
+class Ends:
+    """The Patients (id, person) whom an exact condition on Patients means, looked up before."""
+
+    condition: Condition
+    found: tuple[tuple[str, int], ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +70,7 @@ class Scope:
     `together`, included resources are of persons among the matches, or of nobody. Of the types
     that `narrow` names only what meets it takes part. What `veils` hold back of a person's record
     takes no part in anything. `apart` names types of which other persons than `persons` take part.
+    `ends` saves looking them up once more. `given` is what has to be so for anything to be found.
     """
 
     persons: frozenset[int] | None = None
@@ -66,6 +80,8 @@ class Scope:
     narrow: Narrowing | None = None
     veils: Veils = ()
     apart: tuple[tuple[str, frozenset[int]], ...] = ()
+    ends: Ends | None = None
+    given: Given | None = None
 
     def persons_of(self, type_: str) -> frozenset[int] | None:
         """The persons whose resources of a type take part; None = everybody's."""
@@ -165,7 +181,7 @@ async def build_where(
             await _has(reader, scope, type_, condition, args, row, where)
         elif hashes := _single_hash(type_, condition):
             every.extend(hashes)
-            where.exact = where.exact or _identifies(condition)
+            where.exact = where.exact or identifies(condition)
         else:
             where.clauses.append(condition_sql(type_, condition, args, row))
         if condition.kind == "reference":
@@ -212,7 +228,7 @@ async def find(reader: Reader, scope: Scope, chain: Chain, columns: str) -> list
     return [row for row, each in zip(rows, stored, strict=True) if recheck.holds(each)]
 
 
-def _identifies(condition: Condition) -> bool:
+def identifies(condition: Condition) -> bool:
     """Whether a token condition with one value names one resource or a few, by its business id."""
     return (
         condition.param == "identifier"
@@ -236,8 +252,9 @@ async def _bind_patients(
 ) -> None:
     """`patient=123` names a person: then that person's part of the table is all there is to read.
 
-    A Patient that is not here names nobody; the reference token alone then decides. A person
-    known from before is confirmed by the statement itself: it gives nothing when that was wrong.
+    A Patient that is not here names nobody; the reference token alone then decides. One that was
+    merged is told to the reader: the search begins anew with the one it leads to. A person known
+    from before is confirmed by the statement itself: it gives nothing when that was wrong.
     """
     terms = [v for v in condition.values if isinstance(v, ReferenceTerm)]
     if condition.modifier in ("not", "missing", "identifier", "text") or not terms:
@@ -258,13 +275,16 @@ async def _bind_patients(
             )
             return
     rows = await reader.fetch(
-        "select r.id, r.person from resource r where r.type = $1::smallint and r.id = any($2)",
+        "select r.id, r.person, survivor_of(r.id) as survivor from resource r"
+        " where r.type = $1::smallint and r.id = any($2)",
         number,
         sorted(ids),
         kept=True,
     )
     found = {row["id"]: row["person"] for row in rows}
+    reader.led |= {row["id"]: row["survivor"] for row in rows if row["survivor"]}
     if found.keys() == ids:
+        # of a merged Patient as well: whose records are meant is looked up there (`searching`)
         reader.learn(found)
         where.bind(frozenset(found.values()))
 
@@ -286,7 +306,10 @@ async def _chain(
     )
     for chain in condition.chain:
         owner = chain.type == "Patient" and condition.param in owner_params(type_)
-        rows = await find(reader, scope, chain, "r.id, r.person")
+        rows = _known(scope, chain)
+        if rows is None:
+            columns = PATIENTS if chain.type == "Patient" else _PLAIN
+            rows = await find(reader, scope, chain, columns)
         if len(rows) <= CHAIN_LIMIT:
             hashes += [reference_hash(type_, condition.param, chain.type, r["id"]) for r in rows]
             if owner and persons is not None:
@@ -311,6 +334,21 @@ async def _chain(
     where.clauses.append(_or(either))
     if persons is not None and not inside:
         where.bind(frozenset(persons))
+
+
+def _known(scope: Scope, chain: Chain) -> list[Any] | None:
+    """The far end of a chain as `find` would find it, where it was looked up before."""
+    ends = scope.ends
+    if ends is None or chain.type != "Patient" or chain.condition != ends.condition:
+        return None
+    if scope.narrow is not None or "Patient" in scope.exclude_types:
+        return None
+    persons = scope.persons_of("Patient")
+    return [
+        {"id": id_, "person": person}
+        for id_, person in ends.found
+        if persons is None or person in persons
+    ]
 
 
 async def _inside(

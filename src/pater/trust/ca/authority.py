@@ -31,6 +31,7 @@ from pater.trust.keys import KeysError
 ROOT: Final = "root"
 ISSUING: Final = "issuing"
 AUTHORITIES: Final = (ROOT, ISSUING)
+AUTOMATIC: Final = "acme-server"  # the profile of what servers get by themselves
 _log = structlog.get_logger("pater.ca")
 
 # A list is signed anew each half day, and holds long enough to get over a bad weekend. The root's
@@ -129,6 +130,21 @@ class Authority:
             await self._refused(operator, "certificate-issue", error)
             raise
 
+    async def enrol(
+        self, operator: Operator, subject: Subject, request: bytes, renews: str | None
+    ) -> Kept:
+        """A certificate for a server that proved its hosts by itself; `renews` is the serial
+        number of the one before it.
+        """
+        try:
+            profile = profile_of(AUTOMATIC)
+            return await self._issue(
+                operator, profile, subject, request, renews, operator.organization
+            )
+        except CaError as error:
+            await self._refused(operator, "certificate-issue", error)
+            raise
+
     async def renew(self, operator: Operator, serial: str, request: bytes) -> Kept:
         """A further certificate for the same holder and use; the old one holds until its end."""
         try:
@@ -140,7 +156,7 @@ class Authority:
                 )  # fmt: skip
             profile = profile_of(old.profile)
             if not profile.by_hand or old.ordered_by == ITSELF.id:
-                raise CaError("profile", "Páteř renews the certificates of its services itself")
+                raise CaError("profile", "certificates of services and of ACME renew themselves")
             return await self._issue(operator, profile, old.subject, request, old.serial, old.owner)
         except CaError as error:
             await self._refused(operator, "certificate-renew", error)

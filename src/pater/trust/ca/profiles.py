@@ -94,6 +94,14 @@ def _profiles() -> dict[str, Profile]:
             "tls-server", "certifikát serveru", "certificate of a TLS server",
             397, "hosts", "ico organization", oid.SERVER_AUTH,
         ),
+        # what renews itself need not last
+        replace(
+            _profile(
+                "acme-server", "certifikát serveru (ACME)", "certificate of a TLS server (ACME)",
+                90, "hosts", "ico organization", oid.SERVER_AUTH,
+            ),
+            by_hand=False,
+        ),
         replace(
             _profile(
                 "seal", "certifikát pro pečeť", "certificate for seals",

@@ -1,0 +1,235 @@
+"""Finding persons in a large register: latency, work and size at a number of invented persons.
+
+The persons are those of `pater country`, loaded by the bulk path. Then `PersonIndex.match`,
+`POST Patient/$match` and `Registration.register` are asked online, one after the other, about
+records with mistakes, about persons who are new and about common names with a birth date only.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import statistics
+import time
+from collections.abc import Awaitable, Callable, Iterator
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from pathlib import Path
+from random import Random
+from typing import Any, Final
+
+import asyncpg
+import httpx
+import orjson
+
+from bench.country import loaded, sizes
+from bench.machine import describe
+from bench.table import number, percentile, render
+from bench.transparency import Postgres, cpu
+from pater.access.caller import Caller
+from pater.access.tokens import Tokens
+from pater.app import api_of, now, open_house
+from pater.registers.identifiers import check
+from pater.registers.matching import blocking_keys, features_of
+from pater.registers.matching.index import EACH, FOUND, PAIRS, PersonIndex
+from pater.registers.matching.index import MOST as MOST_COMPARED
+from pater.registers.people import MOST, mistaken, patient_of, people
+from pater.registers.surviving import Source
+from pater.settings import Settings
+from pater.store.database import Database
+
+SEED: Final = 11
+_CALLER: Final = Caller(
+    kind="system", id="bench", name="B", role="provider-system", strength=3, purpose="TREAT",
+    organization="12345679", scopes=("system/*.rs", "system/Patient.cu"),
+)  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Register:
+    """How much: persons in the register, questions of each kind, registrations."""
+
+    persons: int = 100_000
+    questions: int = 400
+    registrations: int = 200
+    later: bool = False  # indexes when all is loaded
+
+
+def matching(asked: Register) -> dict[str, Any]:
+    """The figures, as plain data."""
+    with Postgres("matching") as postgres:
+        return asyncio.run(_measured(asked, postgres.dsn, postgres.folder))
+
+
+async def _measured(asked: Register, dsn: str, folder: Path) -> dict[str, Any]:
+    settings = Settings(data=folder / "house", database_url=dsn)
+    load = await loaded(settings, dsn, folder / "files", SEED, asked.persons, later=asked.later)
+    connection = await asyncpg.connect(dsn)
+    await connection.execute("vacuum (analyze)", timeout=7200)
+    await connection.execute("checkpoint", timeout=7200)
+    await connection.close()
+    async with open_house(settings, dsn) as house:
+        registers = house.services.registers
+        assert registers is not None
+        storage = await sizes(house.db, asked.persons)
+        asking = list(_questions(asked))
+        shown = await _reads(house.db, asking[:100])
+        found = {"index.match": await _timed(asking, _match(registers.index))}
+        found["POST Patient/$match"] = await _timed(
+            # who asks for many who are not there is slowed down
+            [each for turn, each in enumerate(asking) if turn % 4],
+            _posted(house, Tokens(house.keys, settings.base_url, now)),
+        )
+        new = list(_told(asked))
+        found["register()"] = await _timed(
+            new,
+            lambda patient: registers.registration.register(
+                _CALLER, patient, Source(_CALLER.organization, "urn:bench", str(id(patient)))
+            ),
+        )
+        outcomes = await _outcomes(registers.index, asking)
+    return {
+        "at": datetime.now(UTC).isoformat(timespec="seconds"),
+        "machine": describe(),
+        "persons": asked.persons,
+        "load": load,
+        "bytes_a_person": storage,
+        "questions": found,
+        "buffers": shown,
+        "outcomes": outcomes,
+    }
+
+
+def _questions(asked: Register) -> Iterator[dict[str, Any]]:
+    """Half are known persons with mistakes, a quarter new ones, a quarter says name and date."""
+    random = Random(SEED)
+    for turn in range(asked.questions):
+        kind = turn % 4
+        if kind == 0:
+            [person] = people(SEED, 1, first=MOST - 1 - turn)
+            yield patient_of(person, rid=False)
+            continue
+        [person] = people(SEED, 1, first=random.randrange(asked.persons))
+        if kind == 1:
+            patient = patient_of(person, rid=False)
+            yield {key: patient[key] for key in ("resourceType", "name", "birthDate")}
+        else:
+            yield mistaken(person, random)[0]
+
+
+def _told(asked: Register) -> Iterator[dict[str, Any]]:
+    """Half are new, half are known to another hospital."""
+    random = Random(SEED + 1)
+    for turn in range(asked.registrations):
+        if turn % 2:
+            [person] = people(SEED, 1, first=MOST - 100_000 - turn)
+            yield patient_of(person, rid=False)
+        else:
+            yield _acceptable(asked, random)
+
+
+def _acceptable(asked: Register, random: Random) -> dict[str, Any]:
+    """A record with mistakes, but with no number that is refused."""
+    while True:
+        [person] = people(SEED, 1, first=random.randrange(asked.persons))
+        patient, _ = mistaken(person, random)
+        numbers = patient.get("identifier", ())
+        if all(check(each["system"], each["value"]).ok is not False for each in numbers):
+            return patient
+
+
+def _match(index: PersonIndex) -> Callable[[dict[str, Any]], Awaitable[Any]]:
+    return index.match
+
+
+def _posted(house: Any, tokens: Tokens) -> Callable[[dict[str, Any]], Awaitable[Any]]:
+    app = api_of(house)
+
+    async def mounted(scope: Any, receive: Any, send: Any) -> None:
+        await app({**scope, "root_path": "/fhir"}, receive, send)
+
+    client = httpx.AsyncClient(transport=httpx.ASGITransport(app=mounted))
+    headers = {
+        "authorization": f"Bearer {tokens.issue(replace(_CALLER))}",
+        "content-type": "application/fhir+json",
+    }
+
+    async def ask(patient: dict[str, Any]) -> None:
+        parameter = {"name": "resource", "resource": patient}
+        body = orjson.dumps({"resourceType": "Parameters", "parameter": [parameter]})
+        url = f"{house.settings.base_url}/fhir/Patient/$match"
+        answer = await client.post(url, content=body, headers=headers)
+        assert answer.status_code == 200, answer.text
+
+    return ask
+
+
+async def _timed(
+    asking: list[dict[str, Any]], ask: Callable[[dict[str, Any]], Awaitable[Any]]
+) -> dict[str, float]:
+    """Milliseconds of each, one at a time; the first tenth warms up."""
+    warm = len(asking) // 10
+    for each in asking[:warm]:
+        await ask(each)
+    times = []
+    before = cpu()
+    for each in asking[warm:]:
+        begun = time.perf_counter_ns()
+        await ask(each)
+        times.append(time.perf_counter_ns() - begun)
+    spent = cpu() - before
+    ordered = sorted(times)
+    return {
+        "p50_ms": round(percentile(ordered, 50), 3),
+        "p95_ms": round(percentile(ordered, 95), 3),
+        "p99_ms": round(percentile(ordered, 99), 3),
+        "cpu_ms": round(spent * 1000 / len(times), 3),
+    }
+
+
+async def _reads(db: Database, asking: list[dict[str, Any]]) -> dict[str, float]:
+    """Pages of the database that the look-up of one question touches, and persons it finds."""
+    pages, rows = [], []
+    for each in asking:
+        keys = list(blocking_keys(features_of(each)))
+        if not keys:
+            continue
+        row = await db.fetchval(
+            f"explain (analyze, buffers, format json) {FOUND}", keys, EACH, PAIRS, [], MOST_COMPARED
+        )
+        plan = orjson.loads(row)[0]["Plan"]
+        pages.append(plan["Shared Hit Blocks"] + plan["Shared Read Blocks"])
+        rows.append(plan["Actual Rows"])
+    return {
+        "pages_median": statistics.median(pages),
+        "pages_most": max(pages),
+        "rows_median": statistics.median(rows),
+        "rows_most": max(rows),
+    }
+
+
+async def _outcomes(index: PersonIndex, asking: list[dict[str, Any]]) -> dict[str, int]:
+    found: dict[str, int] = {}
+    for each in asking:
+        outcome = (await index.match(each)).outcome
+        found[outcome] = found.get(outcome, 0) + 1
+    return found
+
+
+def told(result: dict[str, Any]) -> str:
+    """The figures for people."""
+    rows = [
+        [name, *(f"{each[key]:.2f}" for key in ("p50_ms", "p95_ms", "p99_ms", "cpu_ms"))]
+        for name, each in result["questions"].items()
+    ]
+    head = [f"{number(result['persons'])} persons", "p50 ms", "p95 ms", "p99 ms", "CPU ms"]
+    stored = ", ".join(f"{name} {size:.0f}" for name, size in result["bytes_a_person"].items())
+    load = ", ".join(f"{name} {value:.0f}" for name, value in result["load"].items())
+    pages = ", ".join(f"{name} {value:.0f}" for name, value in result["buffers"].items())
+    return "\n".join(
+        (
+            render(head, rows),
+            f"bytes a person: {stored}",
+            f"a look-up: {pages}; outcomes: {result['outcomes']}",
+            f"load: {load}",
+        )
+    )

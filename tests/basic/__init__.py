@@ -1,0 +1,1 @@
+"""Links to the basic registers, against simulations that can fail."""

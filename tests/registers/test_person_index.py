@@ -1,0 +1,146 @@
+"""The person index: it stands beside every Patient that can be found, and finds within bounds."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from pater.registers.matching import Model, blocking_keys, features_of, pack
+from pater.registers.matching.index import (
+    EACH,
+    FOUND,
+    MOST,
+    PAIRS,
+    Entry,
+    PersonIndex,
+    entry_of,
+)
+from pater.registers.matching.reindexing import KIND, ask, reindex
+from pater.registers.people import patient_of, people
+from pater.store.database import Database
+from pater.store.workers import Workers
+from tests.conftest import Clock
+from tests.rest.bulk_world import bulk_world
+from tests.rest.test_bulk_import import brought, ndjson
+from tests.rest.world import World, world
+
+
+@pytest.fixture
+async def api(database: Database, clock: Clock) -> AsyncIterator[World]:
+    async with world(database, clock) as made:
+        yield made
+
+
+def eva(**more: Any) -> dict[str, Any]:
+    """A Patient with a name, a date and a place."""
+    return {
+        "resourceType": "Patient",
+        "name": [{"family": "Dvořáková", "given": ["Eva"]}],
+        "gender": "female",
+        "birthDate": "1980-02-01",
+        "address": [{"line": ["Lipová 12"], "city": "Brno", "postalCode": "60200"}],
+        **more,
+    }
+
+
+async def rows(db: Database) -> list[Any]:
+    return [dict(row) for row in await db.fetch("select * from person_index order by person")]
+
+
+async def test_an_entry_follows_its_patient(api: World) -> None:
+    index = PersonIndex(api.db, Model.load())
+    made = await api.create(eva())
+    person = await api.person_of(made["id"])
+    found = await index.match(eva(name=[{"family": "Dvorakova", "given": ["Eva"]}]))
+    assert [who for who, _ in found.ranked] == [person]
+    # renamed: found by what it says now
+    before = await rows(api.db)
+    renamed = {**made, "name": [{"family": "Bílá", "given": ["Jitka"]}], "address": []}
+    renamed.pop("address")
+    await api.call("PUT", f"/Patient/{made['id']}", renamed)
+    assert await rows(api.db) != before
+    # ended: found by nobody, and found again when that is taken back
+    await api.call("PUT", f"/Patient/{made['id']}", {**renamed, "active": False})
+    assert await rows(api.db) == []
+    await api.call("PUT", f"/Patient/{made['id']}", renamed)
+    assert [row["person"] for row in await rows(api.db)] == [person]
+    await api.call("DELETE", f"/Patient/{made['id']}")
+    assert await rows(api.db) == []
+
+
+async def test_the_job_makes_the_entries_that_writing_makes(api: World) -> None:
+    for number in range(7):
+        await api.create(eva(birthDate=f"1980-02-0{number + 1}"))
+    await api.create(eva(active=False))
+    wanted = await rows(api.db)
+    assert len(wanted) == 7
+    await api.db.execute("delete from person_index")
+    await ask(api.db)
+    await ask(api.db)  # asked for once
+    assert await api.db.fetchval("select count(*) from job where kind = $1", KIND) == 1
+    stop = asyncio.Event()
+    working = asyncio.create_task(Workers(api.db, {KIND: reindex}, pause=0.01).run(stop))
+    await asyncio.wait_for(api.db.job_ended.wait(), 30)
+    stop.set()
+    await working
+    assert await rows(api.db) == wanted
+    await ask(api.db)  # and not again
+    assert await api.db.fetchval("select count(*) from job where state = 'waiting'") == 0
+
+
+async def test_common_features_cost_a_bounded_number_of_rows(api: World) -> None:
+    """Hundreds who share every key but one still leave the one who shares it in the answer."""
+    index = PersonIndex(api.db, Model.load())
+    alike = features_of(eva())
+    keys, packed = list(blocking_keys(alike)), pack(alike)
+    await api.db.execute(
+        "insert into person_index select n, $1, $2 from generate_series(1, 3000) n", keys, packed
+    )
+    async with api.db.transaction() as connection:
+        found = await connection.fetch(FOUND, keys, EACH, PAIRS, [], MOST)
+        assert len(found) == len({row["person"] for row in found}) == EACH + 1
+        ways = await connection.fetchrow(
+            "select seq_scan, idx_scan, idx_tup_fetch from pg_stat_xact_user_tables"
+            " where relname = 'person_index'"
+        )
+    assert ways["seq_scan"] == 0
+    assert ways["idx_scan"] >= len(keys)
+    asked = features_of(eva(telecom=[{"system": "phone", "value": "+420 603 111 222"}]))
+    own = [key for key in blocking_keys(asked) if key not in keys]
+    assert own
+    await api.db.execute("insert into person_index values (9999, $1, $2)", own, pack(asked))
+    found = await index.candidates(asked)
+    assert 9999 in [person for person, _ in found]
+    assert len(found) <= (EACH + 1) * (len(keys) + 1) + 10 * EACH
+
+
+async def test_what_is_imported_has_the_entries_that_writing_makes(
+    database: Database, clock: Clock, tmp_path: Path
+) -> None:
+    async with bulk_world(database, clock, tmp_path) as api:
+        patients = [{**patient_of(each), "id": f"p{each.number}"} for each in people(3, 40)] + [
+            {**eva(active=False), "id": "ended"}
+        ]
+        manifest, report = await brought(api, ndjson(*patients))
+        assert report == []
+        assert {each["type"]: each["created"] for each in manifest["output"]} == {"Patient": 41}
+        wanted = {
+            await api.person_of(each["id"]): entry
+            for each in patients
+            if (entry := entry_of(each)) is not None
+        }
+        made = {
+            row["person"]: Entry(tuple(row["keys"]), row["features"]) for row in await rows(api.db)
+        }
+        assert made == wanted
+        # what is there already is changed by the gate, and its entry with it
+        again = {**patients[0], "birthDate": "1901-01-01", "identifier": []}
+        again.pop("identifier")
+        await brought(api, ndjson(again))
+        [row] = [r for r in await rows(api.db)
+                 if r["person"] == await api.person_of(again["id"])]  # fmt: skip
+        assert row["features"] == pack(features_of(again))
