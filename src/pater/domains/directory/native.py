@@ -9,11 +9,8 @@ from __future__ import annotations
 import re
 from collections.abc import Awaitable, Callable, Mapping
 from datetime import date
-from types import MappingProxyType
 from typing import Any, Final
-from uuid import UUID
 
-import orjson
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
@@ -33,31 +30,16 @@ from pater.registers.providers.index import words_of
 from pater.registers.providers.nearby import Wish, find
 from pater.rest.bulk.http import guarded
 from pater.rest.errors import HttpError
-from pater.rest.requests import read_body
+from pater.rest.native import answered, problems, read_envelope
 
 Json = dict[str, Any]
 Answering = Callable[[Caller, Json], Awaitable[Json]]
 
 _PURPOSES: Final = frozenset({"LECBA", "URGENT", "PERSONALISTIKA", "SPRAVA", "TREAT", "ETREAT",
                               "HOPERAT", "SYSADMIN"})  # fmt: skip
-_MOST_BODY: Final = 64 * 1024
 _FOUND: Final = 50
 _MOST_BORN: Final = 2_000
 _TEXT: Final = 200
-_HEADERS: Final = {"cache-control": "no-store", "x-content-type-options": "nosniff"}
-_PASSED_ON: Final = ("www-authenticate", "retry-after", "x-request-id")
-_TITLES: Final = MappingProxyType(
-    {
-        400: "The question cannot be understood",
-        401: "An access token is needed",
-        403: "This is not allowed",
-        404: "The register does not know it",
-        413: "The question is too large",
-        415: "The question is not JSON",
-        429: "Too many questions",
-        500: "An error of the server",
-    }
-)
 
 
 def routes(services: Services) -> list[BaseRoute]:
@@ -74,7 +56,7 @@ def routes(services: Services) -> list[BaseRoute]:
         "/krzp/api/v2/pracovnik/reklamuj/udaj": asking.dispute_professional,
     }
     return [
-        Route(path, _problems(guarded(services, _endpoint(services, answer))), methods=["POST"])
+        Route(path, problems(guarded(services, _endpoint(services, answer))), methods=["POST"])
         for path, answer in paths.items()
     ]
 
@@ -206,40 +188,13 @@ def _endpoint(
     services: Services, answer: Answering
 ) -> Callable[[Request, Caller], Awaitable[Response]]:
     async def run(request: Request, caller: Caller) -> Response:
-        kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
-        if kind != "application/json":
-            raise HttpError(415, "not-supported", "a question is application/json")
-        body = await read_body(request.receive, dict(request.headers.items()), _MOST_BODY)
-        number, data = _asked(body)
-        said = {
-            "zadostId": number,
-            "odpovedId": services.new_id(),
-            "stav": "OK",
-            "odpovedData": await answer(caller, data),
-        }
-        return Response(orjson.dumps(said), 200, _HEADERS, "application/json")
+        asked = await read_envelope(request)
+        if asked.info.get("ucel") not in _PURPOSES:
+            text = f"the purpose is one of {', '.join(sorted(_PURPOSES))}"
+            raise HttpError(400, "value", text, path="zadostInfo.ucel")
+        return answered(asked.number, services.new_id(), await answer(caller, asked.data))
 
     return run
-
-
-def _asked(body: bytes) -> tuple[str, Json]:
-    """The number of the question and what is asked. Raises HttpError."""
-    try:
-        whole = orjson.loads(body)
-    except orjson.JSONDecodeError as error:
-        raise HttpError(400, "structure", "the body is no JSON") from error
-    info = whole.get("zadostInfo") if isinstance(whole, dict) else None
-    data = whole.get("zadostData") if isinstance(whole, dict) else None
-    if not isinstance(info, dict) or not isinstance(data, dict):
-        raise HttpError(400, "required", "zadostInfo and zadostData are objects")
-    try:
-        number = str(UUID(str(info.get("zadostId"))))
-    except ValueError as error:
-        raise HttpError(400, "value", "a UUID", path="zadostInfo.zadostId") from error
-    if info.get("ucel") not in _PURPOSES:
-        text = f"the purpose is one of {', '.join(sorted(_PURPOSES))}"
-        raise HttpError(400, "value", text, path="zadostInfo.ucel")
-    return number, data
 
 
 def _text(data: Mapping[str, Any], name: str, *, needed: bool = True, longest: int = _TEXT) -> str:
@@ -262,28 +217,3 @@ def _checked(name: str, ok: bool | None, problem: str) -> None:
 def _escaped(text: str) -> str:
     """A text as the value of a search parameter."""
     return re.sub(r"([\\,$|])", r"\\\1", text)
-
-
-def _problems(
-    inner: Callable[[Request], Awaitable[Response]],
-) -> Callable[[Request], Awaitable[Response]]:
-    """Turns an OperationOutcome, the API's way of saying no, into problem details."""
-
-    async def run(request: Request) -> Response:
-        answer = await inner(request)
-        if answer.status_code < 400 or not answer.body:
-            return answer
-        issue = orjson.loads(bytes(answer.body)).get("issue", [{}])[0]
-        status = answer.status_code
-        said = {
-            "type": "about:blank",
-            "title": _TITLES.get(status, "The request failed"),
-            "status": status,
-            "detail": issue.get("diagnostics", ""),
-            **({"path": issue["expression"][0]} if issue.get("expression") else {}),
-        }
-        kept = {name: answer.headers[name] for name in _PASSED_ON if name in answer.headers}
-        headers = {**_HEADERS, **kept}
-        return Response(orjson.dumps(said), status, headers, "application/problem+json")
-
-    return run

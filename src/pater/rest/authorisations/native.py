@@ -5,7 +5,7 @@ The names of the parameters are the register's; errors are problem details (RFC 
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Final
 
@@ -20,6 +20,7 @@ from pater.rest.authorisations.answering import Desk
 from pater.rest.authorisations.question import read_question
 from pater.rest.bulk.http import guarded
 from pater.rest.errors import HttpError
+from pater.rest.native import HEADERS, problems
 
 NAMES: Final[Mapping[str, str]] = MappingProxyType(
     {
@@ -32,24 +33,6 @@ NAMES: Final[Mapping[str, str]] = MappingProxyType(
     }
 )
 _FIELDS: Final = MappingProxyType({name.lower(): field for field, name in NAMES.items()})
-_HEADERS: Final = {"cache-control": "no-store", "x-content-type-options": "nosniff"}
-_PASSED_ON: Final = (
-    "www-authenticate",
-    "retry-after",
-    "ratelimit-policy",
-    "ratelimit",
-    "x-request-id",
-)
-_TITLES: Final = MappingProxyType(
-    {
-        400: "The question cannot be understood",
-        401: "An access token is needed",
-        403: "This is not allowed",
-        429: "Too many questions",
-        500: "An error of the server",
-        503: "The question cannot be answered now",
-    }
-)
 
 
 def routes(services: Services, desk: Desk) -> list[BaseRoute]:
@@ -65,33 +48,9 @@ def routes(services: Services, desk: Desk) -> list[BaseRoute]:
                 raise HttpError(400, "value", f"{NAMES[field]} stands here once")
             values[field] = value
         [verdict] = await desk.ask(caller, [read_question(values, NAMES)])
-        return Response(orjson.dumps(verdict.allowed), 200, _HEADERS, "application/json")
+        return Response(orjson.dumps(verdict.allowed), 200, HEADERS, "application/json")
 
-    endpoint = _problems(guarded(services, over))
+    endpoint = problems(guarded(services, over))
     return [
         Route(path, endpoint, methods=["GET"]) for path in ("/opravneni/over", "/Opravneni/Over")
     ]
-
-
-def _problems(
-    inner: Callable[[Request], Awaitable[Response]],
-) -> Callable[[Request], Awaitable[Response]]:
-    """Turns an OperationOutcome, the API's way of saying no, into problem details."""
-
-    async def run(request: Request) -> Response:
-        answer = await inner(request)
-        if answer.status_code < 400 or not answer.body:
-            return answer
-        issue = orjson.loads(bytes(answer.body)).get("issue", [{}])[0]
-        status = answer.status_code
-        said = {
-            "type": "about:blank",
-            "title": _TITLES.get(status, "The request failed"),
-            "status": status,
-            "detail": issue.get("diagnostics", ""),
-        }
-        kept = {name: answer.headers[name] for name in _PASSED_ON if name in answer.headers}
-        headers = {**_HEADERS, **kept}
-        return Response(orjson.dumps(said), status, headers, "application/problem+json")
-
-    return run

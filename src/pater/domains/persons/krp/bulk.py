@@ -24,13 +24,14 @@ from pater.domain import Job, Services
 from pater.domains.persons import tables
 from pater.domains.persons.krp import asked as read
 from pater.domains.persons.krp import records
-from pater.domains.persons.krp.envelope import HEADERS, Asked, endpoint, problems, purpose
+from pater.domains.persons.krp.envelope import Asked, endpoint, purpose
 from pater.fhir.json import dumps, parse
 from pater.records.errors import TooMany
 from pater.registers.finding import found
 from pater.registers.room import Registers
 from pater.rest.bulk.http import guarded
 from pater.rest.errors import HttpError
+from pater.rest.native import HEADERS, problems
 from pater.rest.tasks import JobFailed, Tasks, asker
 
 Json = dict[str, Any]
