@@ -1,6 +1,8 @@
 # Two commands: `make demo` runs Páteř with a small demonstration region, `make test` proves it.
 PYTHON ?= python3.11
 export PYTHON
+# The program is compiled once, not again by each of some hundred processes.
+unexport PYTHONDONTWRITEBYTECODE
 # So many test files run side by side: much of a test's time is waiting, not work.
 JOBS ?= 3
 .DEFAULT_GOAL := help

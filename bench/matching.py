@@ -27,7 +27,8 @@ from bench.table import number, percentile, render
 from bench.transparency import Postgres, cpu
 from pater.access.caller import Caller
 from pater.access.tokens import Tokens
-from pater.app import api_of, now, open_house
+from pater.app import api_of, open_house
+from pater.clock import now
 from pater.registers.identifiers import check
 from pater.registers.matching import blocking_keys, features_of
 from pater.registers.matching.index import EACH, FOUND, PAIRS, PersonIndex
@@ -36,6 +37,7 @@ from pater.registers.people import MOST, mistaken, patient_of, people
 from pater.registers.surviving import Source
 from pater.settings import Settings
 from pater.store.database import Database
+from pater.store.embedded import EmbeddedPostgres
 
 SEED: Final = 11
 _CALLER: Final = Caller(
@@ -52,21 +54,22 @@ class Register:
     questions: int = 400
     registrations: int = 200
     later: bool = False  # indexes when all is loaded
+    kept: Path | None = None  # where the register stays, and is asked again without a load
 
 
 def matching(asked: Register) -> dict[str, Any]:
     """The figures, as plain data."""
-    with Postgres("matching") as postgres:
-        return asyncio.run(_measured(asked, postgres.dsn, postgres.folder))
+    if asked.kept is None:
+        with Postgres("matching") as postgres:
+            return asyncio.run(_measured(asked, postgres.dsn, postgres.folder))
+    asked.kept.mkdir(parents=True, exist_ok=True)
+    with EmbeddedPostgres(asked.kept / "data") as server:
+        return asyncio.run(_measured(asked, server.dsn, asked.kept))
 
 
 async def _measured(asked: Register, dsn: str, folder: Path) -> dict[str, Any]:
     settings = Settings(data=folder / "house", database_url=dsn)
-    load = await loaded(settings, dsn, folder / "files", SEED, asked.persons, later=asked.later)
-    connection = await asyncpg.connect(dsn)
-    await connection.execute("vacuum (analyze)", timeout=7200)
-    await connection.execute("checkpoint", timeout=7200)
-    await connection.close()
+    load = await _loaded(asked, settings, dsn, folder)
     async with open_house(settings, dsn) as house:
         registers = house.services.registers
         assert registers is not None
@@ -97,6 +100,21 @@ async def _measured(asked: Register, dsn: str, folder: Path) -> dict[str, Any]:
         "buffers": shown,
         "outcomes": outcomes,
     }
+
+
+async def _loaded(asked: Register, settings: Settings, dsn: str, folder: Path) -> dict[str, Any]:
+    """Loads, or says what it took when that was done before."""
+    done = folder / "load.json"
+    if done.exists():
+        said: dict[str, Any] = orjson.loads(done.read_bytes())
+        return said
+    load = await loaded(settings, dsn, folder / "files", SEED, asked.persons, later=asked.later)
+    connection = await asyncpg.connect(dsn)
+    await connection.execute("vacuum (analyze)", timeout=7200)
+    await connection.execute("checkpoint", timeout=7200)
+    await connection.close()
+    done.write_bytes(orjson.dumps(load))
+    return load
 
 
 def _questions(asked: Register) -> Iterator[dict[str, Any]]:

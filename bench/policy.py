@@ -20,7 +20,8 @@ from bench.transparency import Postgres, cpu
 from pater.access.caller import Caller
 from pater.access.policy import shipped
 from pater.access.standing import DatabaseStanding
-from pater.app import now, rooms
+from pater.app import rooms
+from pater.clock import now
 from pater.fhir.labels import CATEGORIES, label
 from pater.fhir.search.query import parse_search
 from pater.records.gate import Change, Gate

@@ -22,7 +22,8 @@ from bench.child import Child
 from bench.machine import describe, tree_time
 from bench.table import number, render
 from pater.access.transparency.appending import Keeper
-from pater.app import now, rooms
+from pater.app import rooms
+from pater.clock import now
 from pater.store.database import Database
 from pater.store.embedded import EmbeddedPostgres
 from pater.store.journal import JournalEntry, write_entries

@@ -25,6 +25,7 @@ from pater.store.embedded import EmbeddedPostgres
 from pater.store.migrate import migrate
 from tests import completeness
 from tests.chromium import chromium
+from tests.folders import scratch
 
 # The same examples each time: a red test says what was changed. `HYPOTHESIS_PROFILE=wide` and
 # `python -m tests.fuzz` look further.
@@ -37,6 +38,14 @@ __all__ = ["chromium"]
 completeness.install()
 
 TEMPLATE = "pater_template"
+HASTY = {
+    "fsync": "off",
+    "full_page_writes": "off",
+    "wal_level": "minimal",
+    "max_wal_senders": "0",
+    "shared_buffers": "128MB",
+    "max_wal_size": "256MB",
+}
 _numbers = itertools.count(1)
 
 
@@ -101,21 +110,19 @@ def postgres() -> Iterator[EmbeddedPostgres]:
     Nobody needs its data after a power cut, and a copied database is made far faster without
     flushes. The tests of the embedded server itself start their own, as it ships.
     """
-    folder = Path(tempfile.mkdtemp(prefix="pt-"))
-    folder.chmod(0o755)
-    server = EmbeddedPostgres(folder / "data")
     shipped = embedded.server_settings
 
     def hasty(run_dir: Path) -> dict[str, str]:
-        return {**shipped(run_dir), "fsync": "off", "shared_buffers": "128MB"}
+        return {**shipped(run_dir), **HASTY}
 
-    try:
-        with patch.object(embedded, "server_settings", hasty):
-            server.start()
-        yield server
-    finally:
-        server.stop()
-        shutil.rmtree(folder, ignore_errors=True)
+    with scratch() as folder:
+        server = EmbeddedPostgres(folder / "data")
+        try:
+            with patch.object(embedded, "server_settings", hasty):
+                server.start()
+            yield server
+        finally:
+            server.stop()
 
 
 @pytest.fixture(scope="session")
@@ -136,7 +143,8 @@ async def fresh_database(postgres: EmbeddedPostgres, template: str) -> AsyncIter
     name = f"t{os.getpid()}_{next(_numbers)}"
     admin = await asyncpg.connect(database_dsn(postgres.dsn, "postgres"))
     try:
-        await admin.execute(f"create database {name} template {template}")
+        # as files: a third of the work of writing each page to the log, which is the default
+        await admin.execute(f"create database {name} template {template} strategy file_copy")
         db = await Database.open(database_dsn(postgres.dsn, name), min_size=1, max_size=10)
         try:
             yield db

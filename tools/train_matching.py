@@ -29,6 +29,7 @@ from pater.registers.matching.comparing import ATTRIBUTES, NEUTRAL, Compare
 from pater.registers.matching.features import Features, features_of, plain
 from pater.registers.matching.names import stem
 from pater.registers.people import Record, dataset
+from pater.registers.people.foreign import often
 from pater.registers.people.names import names
 
 TARGET = Path(__file__).resolve().parent.parent / "src/pater/registers/matching/weights"
@@ -147,8 +148,8 @@ def weights(found: dict[str, dict[str, tuple[float, float]]], persons: int) -> d
                 continue
             made[name][level] = round(log2(max(m, LEAST_M) / max(u, LEAST_U)), 2)
         made[name] |= BY_HAND.get(name, {})
-        if "marks" in made[name]:
-            made[name]["marks"] = min(made[name]["marks"], made[name]["same"])
+        for level in {"marks", "spelling"} & made[name].keys():
+            made[name][level] = min(made[name][level], made[name]["same"])
     return made | GIVEN
 
 
@@ -160,6 +161,11 @@ def frequencies() -> dict[str, Any]:
         families[stem(plain(name))] += count
     for name, count in names().counts["given"].items():
         givens[plain(name)] += count
+    for counts, kind in ((families, "family"), (givens, "given")):
+        everybody = counts.total()
+        for name, share in often(kind).items():
+            own = stem(plain(name)) if kind == "family" else plain(name)
+            counts[own] = max(counts[own], round(share * everybody))
     found: dict[str, Any] = {"rare": []}
     for kind, counts in (("family", families), ("given", givens)):
         total = counts.total()
@@ -175,7 +181,7 @@ def main() -> None:
     parser.add_argument("--persons", type=int, default=30_000)
     parser.add_argument("--seed", type=int, default=20_260)
     parser.add_argument("--pairs", type=float, default=1e6)
-    parser.add_argument("--name", default="cz-1")
+    parser.add_argument("--name", default="cz-2")
     asked = parser.parse_args()
     found = splinked(asked.persons, asked.seed, asked.pairs)
     model = {

@@ -23,6 +23,8 @@ def _sets(asked: argparse.Namespace) -> list[Linking]:
     found = list(febrl(asked.febrl) if asked.febrl else febrl_shipped())
     if asked.opencr:
         found.append(opencr(asked.opencr))
+    if asked.foreigners:
+        found.append(czech(asked.seed, asked.foreigners, foreigners=True))
     return [*found, *(czech(asked.seed, count) for count in asked.czech)]
 
 
@@ -78,7 +80,8 @@ def measured(linking: Linking, asked: argparse.Namespace) -> dict[str, Any]:
         begun = time.process_time()
         told[name] = _told(link(linking), linking, OWN[name])
         told[name]["seconds"] = time.process_time() - begun
-    return {"set": linking.name, "records": len(linking.rows), "pairs": len(true), **told}
+    size = {"records": len(linking.rows), "pairs": len(true)}
+    return {"set": linking.name, **size, "keys": ours.by_key(linking), **told}
 
 
 def main() -> None:
@@ -86,6 +89,7 @@ def main() -> None:
     parser.add_argument("--febrl", type=Path, help="folder with FEBRL 1 and 2 as CSV")
     parser.add_argument("--opencr", type=Path, help="the CSV file of OpenCR's test set")
     parser.add_argument("--czech", type=int, nargs="*", default=[10_000, 100_000])
+    parser.add_argument("--foreigners", type=int, default=10_000, help="records of them alone")
     parser.add_argument("--only", default="", help="sets whose name begins so")
     parser.add_argument("--seed", type=int, default=7)
     parser.add_argument("--without", nargs="*", default=[], choices=["splink", "recordlinkage"])
@@ -99,13 +103,18 @@ def main() -> None:
             if name in result:
                 told = result[name]
                 print(
-                    f"{result['set']:16} {name:14} F1 {told['best']['f1']:.4f}"
+                    f"{result['set']:24} {name:14} F1 {told['best']['f1']:.4f}"
                     f" (own line {told['own']['f1']:.4f})  B³ {told['b_cubed']['f1']:.4f}"
                     f"  {told['seconds']:.1f} s",
                     flush=True,
                 )
+        keys = (
+            f"{kind} {each['recall']:.3f} ({each['alone']})"
+            for kind, each in result["keys"].items()
+        )
+        print(f"{'':24} {'keys':14} {'  '.join(keys)}", flush=True)
         if "automatic" in result["ours"]:
-            print(f"{'':16} {'automatic':14} {result['ours']['automatic']}", flush=True)
+            print(f"{'':24} {'automatic':14} {result['ours']['automatic']}", flush=True)
     asked.out.parent.mkdir(parents=True, exist_ok=True)
     asked.out.write_text(json.dumps(results, indent=2) + "\n", encoding="utf-8")
 

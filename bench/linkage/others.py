@@ -6,6 +6,7 @@ import logging
 import warnings
 from collections.abc import Sequence
 
+import numpy
 import pandas
 import recordlinkage
 import splink.comparison_library as comparisons
@@ -25,6 +26,8 @@ BLOCKS = {
         ("given_name", "postcode"),
     ],
 }  # fmt: skip
+CHUNK = 200_000
+"""Pairs that recordlinkage compares at once."""
 _NAMES = ("given_name", "surname")
 _TEXTS = ("address_1", "address_2", "suburb", "street", "city")
 _CODES = (
@@ -87,7 +90,11 @@ def by_splink(linking: Linking) -> dict[Pair, float]:
 
 
 def by_recordlinkage(linking: Linking) -> dict[Pair, float]:
-    """Probabilities by recordlinkage's unsupervised classifier (ECM) over thresholded likeness."""
+    """Probabilities by recordlinkage's unsupervised classifier (ECM) over thresholded likeness.
+
+    Pairs are compared `CHUNK` at a time, and of each only its pattern of agreement is kept: what
+    the classifier learns from and decides by is the same, in bounded memory.
+    """
     warnings.simplefilter("ignore")
     frame = _frame(linking).set_index("unique_id")
     indexer = recordlinkage.Index()
@@ -105,11 +112,20 @@ def by_recordlinkage(linking: Linking) -> dict[Pair, float]:
             compare.string(name, name, method="damerau_levenshtein", threshold=0.8, label=name)
         elif name in _EQUAL:
             compare.exact(name, name, label=name)
-    vectors = compare.compute(pairs, *files)
+    parts = []
+    for start in range(0, len(pairs), CHUNK):
+        part = compare.compute(pairs[start : start + CHUNK], *files)
+        parts.append(part.to_numpy().astype(numpy.int8))
+        labels = list(part.columns)
+    vectors = numpy.concatenate(parts)
     learner = recordlinkage.ECMClassifier()
-    learner.fit(vectors.astype(int))
-    chances = learner.prob(vectors.astype(int))
+    learner.fit(pandas.DataFrame(vectors, index=pairs, columns=labels))
+    patterns, which = numpy.unique(vectors, axis=0, return_inverse=True)
+    index = pandas.MultiIndex.from_arrays([range(len(patterns)), range(len(patterns))])
+    chances = learner.prob(pandas.DataFrame(patterns, index=index, columns=labels)).tolist()
+    ones = pairs.get_level_values(0).tolist()
+    others = pairs.get_level_values(1).tolist()
     return {
-        (min(a, b), max(a, b)): float(p)
-        for (a, b), p in zip(chances.index, chances.tolist(), strict=True)
+        (min(a, b), max(a, b)): chances[pattern]
+        for a, b, pattern in zip(ones, others, which.ravel().tolist(), strict=True)
     }

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
 from itertools import combinations
 
@@ -10,6 +10,7 @@ from bench.linkage.estimating import estimate
 from bench.linkage.sets import Linking, Pair
 from pater.registers.matching import Model, blocking_keys
 from pater.registers.matching.features import Features
+from pater.registers.matching.keys import KINDS, kinds
 from pater.registers.matching.names import sound
 
 _COMMON = 200  # a key that more records share finds nobody
@@ -35,6 +36,35 @@ def pairs(linking: Linking, *, wide: bool = False) -> set[Pair]:
         if 1 < len(members) <= _COMMON:
             found.update(p for p in combinations(members, 2) if linking.compared(*p))
     return found
+
+
+def by_key(linking: Linking) -> dict[str, dict[str, float]]:
+    """What each kind of the register's keys finds: the share of the true pairs, how many of them
+    nothing else finds, and how many such keys a record has.
+    """
+    blocks: dict[int, list[int]] = defaultdict(list)
+    kind: dict[int, str] = {}
+    made: Counter[str] = Counter()
+    for number, each in enumerate(linking.features):
+        for key, name in kinds(each).items():
+            blocks[key].append(number)
+            kind[key] = name
+            made[name] += 1
+    true = linking.true_pairs()
+    found: dict[str, set[Pair]] = defaultdict(set)
+    for key, members in blocks.items():
+        if 1 < len(members) <= _COMMON:
+            found[kind[key]].update(p for p in combinations(members, 2) if p in true)
+    times = Counter(pair for pairs in found.values() for pair in pairs)
+    return {
+        name: {
+            "recall": len(found[name]) / len(true),
+            "alone": sum(times[pair] == 1 for pair in found[name]),
+            "keys": made[name] / len(linking.features),
+        }
+        for name in KINDS
+        if made[name]
+    }
 
 
 def _wide(f: Features) -> Iterator[tuple[str, str]]:

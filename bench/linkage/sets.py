@@ -122,13 +122,17 @@ def opencr(file: Path) -> Linking:
     return _made("OpenCR", _read(file.read_text(encoding="utf-8")), _opencr_features)
 
 
-def czech(seed: int, count: int) -> Linking:
-    """Invented Czech persons with the mistakes of `registers.people`."""
-    records = list(dataset(seed, count))
+def czech(seed: int, count: int, *, foreigners: bool = False) -> Linking:
+    """Persons of the invented country, or its foreigners alone, with mistakes.
+
+    The others get names in Latin letters without marks and without the ending of the gender.
+    """
+    records = list(dataset(seed, count, foreigners=foreigners))
     features = [features_of(record.patient) for record in records]
     who = [str(record.person) for record in records]
     rows = [_czech_row(number, each) for number, each in enumerate(features)]
-    return Linking(f"Czech, {count:,}", rows, features, who, [0] * count)
+    group = "Czech foreigners" if foreigners else "Czech"
+    return Linking(f"{group}, {count:,}", rows, features, who, [0] * count)
 
 
 def _czech_row(number: int, f: Features) -> Row:

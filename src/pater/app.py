@@ -7,19 +7,16 @@ import os
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from pathlib import Path
 from random import SystemRandom
 from time import monotonic
-from uuid import uuid4
 
 import httpx
-from cryptography.hazmat.primitives.serialization import Encoding
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
-from starlette.routing import BaseRoute, Mount, Route
+from starlette.routing import Mount, Route
 from starlette.types import ASGIApp
 from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 
@@ -47,6 +44,8 @@ from pater.access.standing import DatabaseStanding
 from pater.access.tokens import Tokens
 from pater.access.transparency.log import LogKeys, TransparencyLog
 from pater.access.transparency.watching import state_of
+from pater.certifying import acme_routes, binding_keys, certification, seal_service
+from pater.clock import new_id, now
 from pater.domain import Domain, Listener, Parts, PersonTable, Services
 from pater.domains.apps import domain as apps
 from pater.domains.basic import domain as basic
@@ -78,6 +77,8 @@ from pater.rest import (
     audit_log,
     authorisations,
     bulk,
+    definitions,
+    register_checks,
     sealing,
     search_index,
     subscriptions,
@@ -98,12 +99,8 @@ from pater.store.files import Files
 from pater.store.migrate import Migrations, migrate
 from pater.store.workers import Workers
 from pater.store.write import Committer
-from pater.trust import acme, ca, identity
+from pater.trust import ca, identity
 from pater.trust.keys import Keys
-from pater.trust.seal.assembly import Wishes, service_of
-from pater.trust.seal.own import Own
-from pater.trust.seal.service import Service as SealService
-from pater.trust.tsa.self_made import self_made
 from pater.web.app import DomainFolders, WebConfig, web_app
 from pater.web.logins import AccountLogins
 from pater.web.pages import DemoAccount
@@ -114,16 +111,6 @@ DemoAccounts = Callable[[], Awaitable[Sequence[DemoAccount]]]
 DOMAINS: tuple[Domain, ...] = (
     exchange, consents, persons, directory, apps, certificates, basic, simulators,
 )  # fmt: skip
-
-
-def now() -> datetime:
-    """The clock of the running program."""
-    return datetime.now(UTC)
-
-
-def new_id() -> str:
-    """A fresh resource id."""
-    return str(uuid4())
 
 
 def rooms(domains: Sequence[Domain] = DOMAINS) -> list[Migrations]:
@@ -146,44 +133,10 @@ def person_tables(domains: Sequence[Domain] = DOMAINS) -> list[PersonTable]:
     return [*PERSON_TABLES, *(table for each in domains for table in each.persons)]
 
 
-def certification(settings: Settings, db: Database) -> ca.Authority:
-    """The certification authority, with its keys in the data folder."""
-    return ca.Authority(db, ca.FileSigners(settings.data / "ca"), settings.base_url, now)
-
-
-def binding_keys(db: Database, keys: Keys) -> acme.Binding:
-    """The keys by which servers of a provider may get certificates (ACME)."""
-    return acme.Binding(db, keys.derived("binding keys of acme"), now)
-
-
 def basic_registers(settings: Settings) -> str:
     """Where the basic registers are asked ("" = nowhere); a demonstration simulates them."""
     simulated = settings.base_url + SIMULATED if settings.demo else ""
     return settings.basic_registers or simulated
-
-
-def _acme_routes(settings: Settings, db: Database, keys: Keys) -> list[BaseRoute]:
-    prover = acme.Prover(networks(settings.acme_networks), settings.acme_port)
-    binding = binding_keys(db, keys)
-    desk = acme.Acme(certification(settings, db), binding, prover, now)
-    nonces = acme.Nonces(db, keys.derived("nonces of acme"), now)
-    return acme.routes(desk, nonces, settings.base_url)
-
-
-def seal_service(settings: Settings, db: Database) -> SealService:
-    """The service that seals. Raises SealError or KeysError for settings that cannot be used."""
-    stamps = self_made(settings.data / "keys", now).root  # those that `POST /tsa` gives
-    wishes = Wishes(
-        settings.seal_key,
-        settings.seal_password,
-        settings.seal_password_file,
-        settings.seal_roots,
-        settings.seal_origins,
-        settings.stamp_url,
-        settings.stamp_roots,
-        unrevocable=(stamps.public_bytes(Encoding.DER),),
-    )
-    return service_of(wishes, Own(certification(settings, db), now), now)
 
 
 def _folder(module: object) -> Path:
@@ -215,6 +168,7 @@ def built_in(services: Services) -> dict[str, Parts]:
         "search": search_index.parts(services),
         "audit": audit_events.parts(services),
         "bulk": bulk.parts(services),
+        "register-checks": register_checks.parts(services),
         "sealing": sealing.parts(services),
         "terminology": terminology.parts(services),
     }
@@ -290,12 +244,12 @@ async def open_house(
             log=log,
             revocations=revocations,
             journal=committer.journal_only,
-            seals=seal_service(settings, db),
+            seals=seal_service(settings, db, now),
             secret=keys.derived("pages of domains"),
             attended=attended,
             parents=policy.parents,
-            certification=certification(settings, db),
-            acme=binding_keys(db, keys),
+            certification=certification(settings, db, now),
+            acme=binding_keys(db, keys, now),
             letters=letters(mail),
             clients=Clients(monotonic, read_rates(settings.rates)),
             demo=settings.demo,
@@ -314,15 +268,16 @@ async def open_house(
         )
         parts["access"] = access_explain.parts(services, policy)
         parts["authorisations"] = authorisations.parts(services, policy)
-        parts["ca"] = Parts(routes=ca.routes(certification(settings, db), now))
-        parts["acme"] = Parts(routes=_acme_routes(settings, db, keys))
-        stamps = ca.Stamps(certification(settings, db), log_keys.authority, now)
+        parts["ca"] = Parts(routes=ca.routes(certification(settings, db, now), now))
+        parts["acme"] = Parts(routes=acme_routes(settings, db, keys, now))
+        stamps = ca.Stamps(certification(settings, db, now), log_keys.authority, now)
         parts["transparency"] = audit_log.parts(services, log, stamps)
         later = Later(db, services.files, fhir_url)
         parts["later"] = Parts(jobs={LATER: later.work})
-        parts["merges"] = Parts(tasks=[registers.merging.follow])
+        parts["merges"] = Parts(tasks=[registers.merging.follow, registers.bearers.follow])
         parts["person-index"] = Parts(jobs={reindexing.KIND: reindexing.reindex})
         parts["revocations"] = Parts(tasks=[revocations.follow])
+        parts["definitions"] = definitions.parts(services, parts.values())
         # calls only the providers of identities that an operator wrote down
         http = await stack.enter_async_context(httpx.AsyncClient(trust_env=False))
         providers = Providers(http, identity.load_or_create(settings.data / "keys"), now)
@@ -359,6 +314,7 @@ def api_of(house: House) -> ASGIApp:
             later=house.later,
             profiles=house.profiles,
             clients=house.services.clients,
+            present=registers.bearers.present if (registers := house.services.registers) else None,
         ),
     )
 

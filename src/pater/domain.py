@@ -54,6 +54,7 @@ __all__ = [
     "NavEntry",
     "Operation",
     "OperationRequest",
+    "Parameter",
     "Parts",
     "PersonTable",
     "QueriedHandler",
@@ -81,7 +82,8 @@ Conforming = Callable[[dict[str, Any]], Awaitable[Sequence[Issue]]]
 CreateHandler = Callable[[Caller, dict[str, Any], bytes, str], Awaitable[Answer | None]]
 
 
-# (caller, PUT or DELETE, the query, parsed resource if any, Prefer return value) -> answer;
+# (caller, POST (If-None-Exist), PUT or DELETE, the query, parsed resource if any, Prefer return
+# value) -> answer;
 # None = not for me
 QueriedHandler = Callable[
     [Caller, str, Sequence[tuple[str, str]], dict[str, Any] | None, str], Awaitable[Answer | None]
@@ -90,10 +92,11 @@ QueriedHandler = Callable[
 
 @dataclass(frozen=True, slots=True)
 class Looked:
-    """What a search of a type is asked as, and how what it found is shown."""
+    """What a search of a type is asked as, how what it found is shown, and what is remarked."""
 
     parameters: Sequence[tuple[str, str]]
     show: Callable[[Sequence[Stored]], Awaitable[list[Stored]]]
+    remarks: Sequence[Issue] = ()
 
 
 # (caller, parameters) -> how the search is done; None = as it is
@@ -114,10 +117,25 @@ class OperationRequest:
 
 
 @dataclass(frozen=True, slots=True)
+class Parameter:
+    """One parameter of an operation: its FHIR type ("" = it has parts), what it means, how often
+    it stands there.
+    """
+
+    name: str
+    type: str
+    text: str
+    least: int = 0
+    most: str = "1"
+    parts: tuple[Parameter, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Operation:
     """One operation: `name` without `$`, the types it stands at ("" = the system, "*" = each).
 
-    `instance` says whether it stands at `/Type/id/$name` instead of `/Type/$name`.
+    `instance` says whether it stands at `/Type/id/$name` instead of `/Type/$name`. One of our own
+    says what it does (`text`, what it `takes` and `gives`): it has an OperationDefinition here.
     """
 
     name: str
@@ -125,7 +143,11 @@ class Operation:
     types: frozenset[str] = frozenset({""})
     instance: bool = False
     methods: frozenset[str] = frozenset({"POST"})
-    definition: str = ""  # canonical address of the OperationDefinition
+    definition: str = ""  # canonical address of the OperationDefinition of others
+    text: str = ""
+    takes: tuple[Parameter, ...] = ()
+    gives: tuple[Parameter, ...] = ()
+    changes: bool = False  # whether anything is another afterwards
 
 
 @dataclass(frozen=True, slots=True)
@@ -222,8 +244,12 @@ class Parts:
     """The working parts of a domain, or of a room of `rest`."""
 
     creates: Mapping[str, CreateHandler] = field(default_factory=lambda: MappingProxyType({}))
-    # what takes PUT and DELETE of a type by a query, before they are ordinary ones
+    # what takes POST, PUT and DELETE of a type by a query, before they are ordinary ones
     queried: Mapping[str, QueriedHandler] = field(default_factory=lambda: MappingProxyType({}))
+    # whether what a caller tells of a type goes a way of its own, which no transaction holds
+    alone: Mapping[str, Callable[[Caller], bool]] = field(
+        default_factory=lambda: MappingProxyType({})
+    )
     # what makes another search of a search of a type, before it is read
     looking: Mapping[str, Looking] = field(default_factory=lambda: MappingProxyType({}))
     checks: Mapping[str, Check] = field(default_factory=lambda: MappingProxyType({}))

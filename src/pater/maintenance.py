@@ -17,7 +17,9 @@ from pater.access.grants import purge as purge_grants
 from pater.access.sessions import purge_sessions
 from pater.access.transparency import archives
 from pater.access.transparency.archive_file import ArchiveError
-from pater.app import House, certification, now
+from pater.app import House
+from pater.certifying import certification
+from pater.clock import now
 from pater.fhir.definitions import RESOURCE_TYPES
 from pater.rest.subscriptions import LISTENER as SUBSCRIPTIONS
 from pater.rest.subscriptions import purge_events
@@ -63,7 +65,7 @@ async def maintain(house: House) -> None:
     await purge_events(house.db, now())
     await shorten_feed(house)
     await archive_journal(house)
-    await certification(house.settings, house.db).keep_up()
+    await certification(house.settings, house.db, now).keep_up()
     await acme.purge(house.db, now())
     await fill_codes(house.db)
     numbers = list(range(len(RESOURCE_TYPES)))

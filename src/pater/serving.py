@@ -13,7 +13,6 @@ from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Final
 
 import uvicorn
 import uvloop
@@ -24,6 +23,7 @@ from pater import log_lines, ports, tls
 from pater.app import House, build, listeners, open_house, rooms, workers
 from pater.maintenance import keep_up
 from pater.processes import Processes
+from pater.running import RUNNING, ServingError
 from pater.settings import Settings
 from pater.store.database import Database
 from pater.store.embedded import EmbeddedPostgres
@@ -31,17 +31,6 @@ from pater.store.embedded_host import EmbeddedError, check_reachable, server_use
 from pater.store.migrate import migrate
 from pater.tls import TlsProtocol
 from pater.web.pages import DemoAccount
-
-# Holds the address of the embedded database while it runs, for commands beside it.
-RUNNING: Final = "running"
-
-
-class ServingError(RuntimeError):
-    """Páteř cannot be served as it stands; `advice` says what to do."""
-
-    def __init__(self, message: str, advice: str) -> None:
-        super().__init__(message)
-        self.message, self.advice = message, advice
 
 
 def make_data_folder(settings: Settings) -> None:
@@ -91,36 +80,6 @@ def database(settings: Settings) -> Iterator[str]:
     finally:
         note.unlink(missing_ok=True)
         embedded.stop()
-
-
-def running_dsn(settings: Settings) -> str:
-    """The address of a database that runs already. Raises ServingError."""
-    if settings.database_url:
-        return settings.database_url
-    try:
-        return (settings.data / RUNNING).read_text("utf-8")
-    except OSError as error:
-        raise _nothing_runs(settings) from error
-
-
-def _nothing_runs(settings: Settings) -> ServingError:
-    return ServingError(
-        f"Nothing is running on the data folder {settings.data}.",
-        "Start it first, in another terminal: make demo",
-    )
-
-
-@asynccontextmanager
-async def running_database(settings: Settings) -> AsyncIterator[Database]:
-    """The database of a Páteř that runs already, for a command beside it. Raises ServingError."""
-    try:
-        db = await Database.open(running_dsn(settings), min_size=1, max_size=2)
-    except OSError as error:
-        raise _nothing_runs(settings) from error
-    try:
-        yield db
-    finally:
-        await db.close()
 
 
 async def migrate_only(settings: Settings) -> None:

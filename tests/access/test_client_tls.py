@@ -37,7 +37,8 @@ from pater.access.client_tls import BY_AUTHORITY, BY_FINGERPRINT, thumbprint_of
 from pater.access.clients import ClientError
 from pater.access.peer import networks, read_header
 from pater.access.smart import OAuthError
-from pater.app import House, build, certification, now, open_house
+from pater.app import House, build, now, open_house
+from pater.certifying import certification
 from pater.serving import _config
 from pater.settings import Settings
 from pater.store.database import Database
@@ -104,14 +105,14 @@ class Desk:
         return await self.issue_to("system", who)
 
     async def issue_to(self, profile: str, who: Subject) -> tuple[str, x509.Certificate]:
-        authority = certification(self.house.settings, self.house.db)
+        authority = certification(self.house.settings, self.house.db, now)
         key = ec.generate_private_key(ec.SECP256R1())
         kept = await authority.issue(OPERATOR, profile, who, request_of(key))
         assert kept.der is not None
         return kept.serial, x509.load_der_x509_certificate(kept.der)
 
     async def revoke(self, serial: str) -> None:
-        authority = certification(self.house.settings, self.house.db)
+        authority = certification(self.house.settings, self.house.db, now)
         await authority.revoke(OPERATOR, serial, "cessationOfOperation")
 
     async def client(self, id: str, certificate: x509.Certificate, method: str) -> None:
@@ -273,7 +274,7 @@ async def test_what_cannot_be_written_down(desk: Desk) -> None:
 
 async def test_an_assertion_of_a_certificate_that_the_authority_revoked(desk: Desk) -> None:
     """The gateway's way: the registered certificate was not revoked here, but by its authority."""
-    authority = certification(desk.house.settings, desk.house.db)
+    authority = certification(desk.house.settings, desk.house.db, now)
     key = rsa.generate_private_key(65537, 2048)
     who = Subject(name="gateway", ico="27520536", organization="Nemocnice")
     kept = await authority.issue(OPERATOR, "system", who, request_of(key))
@@ -340,7 +341,7 @@ def test_networks_are_a_list() -> None:
 
 async def test_tls_of_our_own_tells_the_certificate(desk: Desk, tmp_path: Path) -> None:
     """No proxy: the connection itself says who comes."""
-    authority = certification(desk.house.settings, desk.house.db)
+    authority = certification(desk.house.settings, desk.house.db, now)
     server_key = ec.generate_private_key(ec.SECP256R1())
     server = await authority.issue(
         OPERATOR, "tls-server", Subject(hosts=("localhost",)),

@@ -15,8 +15,9 @@ from playwright.async_api import Browser, Route
 
 from pater.access import accounts, sessions
 from pater.access.accounts import Account
-from pater.app import House, build, now, open_house
+from pater.app import House, build, open_house
 from pater.cli import main
+from pater.clock import now
 from pater.domains.basic.health import PATH
 from pater.domains.simulators.registers import PATH as SIMULATED
 from pater.registers.basic import Down, waiting
@@ -114,7 +115,7 @@ async def test_the_work_is_asked_for_each_minute_while_there_are_links(
     assert await opened.db.fetchval(scheduled, KIND) == 1
     await waiting.who(opened.db, [7], now())
     worked = await opened.parts["basic"].jobs[KIND](None)  # type: ignore[arg-type]  # not looked at
-    assert worked == {"followed": 0, "answered": 1}  # number 7 is nobody's
+    assert worked == {"followed": 0, "answered": 1, "compared": 0}  # number 7 is nobody's
     async with open_house(Settings(data=tmp_path), opened.db.dsn) as bare:
         assert bare.services.basic is None and not bare.parts["basic"].listeners
         assert await opened.db.fetchval(scheduled, KIND) == 0

@@ -8,7 +8,7 @@ import httpx
 from starlette.applications import Starlette
 
 from pater.access.deciding import Ages
-from pater.app import now
+from pater.clock import now
 from pater.domains.simulators import register_pages
 from pater.domains.simulators.registers import filled
 from pater.registers.basic.calling import Calling

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from tests.clients.tokens import token
-from tests.system.conftest import scratch
+from tests.folders import scratch
 from tests.system.running import Running
 
 NODE = Path(__file__).parent / "node"

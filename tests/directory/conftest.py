@@ -13,7 +13,8 @@ import pytest
 
 from pater.access.caller import Caller
 from pater.access.tokens import Tokens
-from pater.app import House, build, now, open_house
+from pater.app import House, build, open_house
+from pater.clock import now
 from pater.domains.directory.importing import Report, Task, run
 from pater.registers.providers.index import NAME, Index
 from pater.settings import Settings

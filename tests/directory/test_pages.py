@@ -80,12 +80,12 @@ async def test_a_long_list_is_walked_by_pages(full: Desk) -> None:
 async def test_a_facility_and_its_professional(full: Desk) -> None:
     text = await page(full, "/directory/place/place-1001")
     for said in ("Nemocnice Podlesí a.s.", ICO_A, "Lesní 1", "+420 555 000 001", "KU/12/2012",
-                 "kardiologie", "7:00–15:00", "Monday", "Interna", "beds: 42", "CT",
+                 "cardiology", "7:00–15:00", "Monday", "Interna", "beds: 42", "CT",
                  "Krajský úřad Podlesí", "MUDr. Alena Horáková"):  # fmt: skip
         assert said in text, said
     assert "pondělí" in await page(full, "/directory/place/place-1001", "cs")
     person = await page(full, f"/directory/professional/krzp-{KRZP}")
-    for said in ("MUDr. Alena Horáková", KRZP, "kardiologie", "Nemocnice Podlesí a.s.", "lékař"):
+    for said in ("MUDr. Alena Horáková", KRZP, "cardiology", "Nemocnice Podlesí a.s.", "physician"):
         assert said in person, said
     assert "1975" not in person
     await full.take([PLACES[0], PLACES[1]], accept=True)

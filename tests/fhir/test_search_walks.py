@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 
 from pater.fhir import ucum
 from pater.fhir.definitions import RESOURCE_TYPES
-from pater.fhir.search.extract import add_values
+from pater.fhir.search.extract import add_values, values_of
 from pater.fhir.search.index import IndexValues, index_values
-from pater.fhir.search.parameters import COMBINED, indexed_parameters
+from pater.fhir.search.parameters import COMBINED, asked_as, indexed_parameters
 from pater.store.tokens import resource_tokens
 from pater.store.write import Put
 from pater.store.write_rows import index
@@ -25,7 +25,7 @@ _FIELDS = ("tokens", "references", "strings", "dates", "numbers", "uris")
 
 
 def one_by_one(kind: str, resource: dict[str, Any]) -> IndexValues:
-    """The values as each expression gives them by itself."""
+    """The values as each expression gives them by itself, of a whole under all its parts."""
     out = IndexValues()
     for code, parameter in indexed_parameters(kind).items():
         if (kind, code) not in COMBINED:
@@ -33,8 +33,19 @@ def one_by_one(kind: str, resource: dict[str, Any]) -> IndexValues:
     return out
 
 
+def told(values: IndexValues, kind: str, code: str) -> set[str]:
+    """The texts under which a parameter finds a resource."""
+    return {each.value for each in values.strings if each.param in asked_as(kind, code)}
+
+
 def assert_same(kind: str, resource: dict[str, Any]) -> None:
     walked, evaluated = index_values(kind, resource), one_by_one(kind, resource)
+    wholes = {code for type, code in COMBINED if type == kind}
+    for code in wholes & {"name", "phonetic", "address"}:
+        texts = values_of(code, indexed_parameters(kind)[code], resource).strings
+        assert told(walked, kind, code) == {each.value for each in texts}, (kind, code)
+    # a whole says beside its parts only what they do not
+    walked.strings[:] = [each for each in walked.strings if each.param not in wholes]
     for name in _FIELDS:
         assert set(getattr(walked, name)) == set(getattr(evaluated, name)), (kind, name)
 

@@ -17,12 +17,12 @@ from importlib.util import find_spec
 from hypothesis import HealthCheck, Phase, given, seed, settings
 from hypothesis import strategies as st
 
+from tests.folders import scratch
 from tests.fuzz.odd import spoiled_bytes
 from tests.fuzz.schema import cases, described
 from tests.fuzz.seeds import seeds
 from tests.fuzz.server import Target, memory, requests
 from tests.fuzz.targets import TARGETS
-from tests.system.conftest import scratch
 from tests.system.running import Running
 
 BATCH = 200

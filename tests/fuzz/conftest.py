@@ -6,8 +6,8 @@ from collections.abc import Iterator
 
 import pytest
 
+from tests.folders import scratch
 from tests.fuzz.server import Target
-from tests.system.conftest import scratch
 from tests.system.running import Running
 
 

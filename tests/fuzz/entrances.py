@@ -88,6 +88,9 @@ _REGISTERS: Final[Mapping[str, Any]] = {
     "/krzp/api/v2/pracovnik/hledat/zamestnavatel": {"ico": "12345679"},
     "/krzp/api/v2/pracovnik/reklamuj/udaj": {
         "zaznamId": "krzp-100000017", "udaj": "zpusobilost", "popis": "Chybí atestace"},
+    "/krpzs/api/v2/Poskytovatel/nastavit/urlpronotifikace": {
+        "url": "https://e.example/hook", "hlavicka": "Authorization: Bearer a"},
+    "/krzp/api/v2/pracovnik/nastavit/urlpronotifikace": {"zrusit": True},
 }  # fmt: skip
 _NUMBER: Final = {"mistniId": {"system": "https://b.example/mrn", "hodnota": "1"}}
 _PERSON: Final = {"jmeno": "Eva", "prijmeni": "Nováková", "datumNarozeni": "1980-02-01",
@@ -106,6 +109,7 @@ _PATIENTS: Final[Mapping[str, Any]] = {
     "sloucit": {**_RID, "druhyRid": "1000000090", "duvod": "a"},
     "rozdelit": {**_RID, "duvod": "a"},
     "reklamuj/udaj": {**_RID, "udaj": "adresy", "popis": "a"},
+    "nastavit/urlpronotifikace": {"url": "https://e.example/hook", "rid": ["2066425387"]},
     "hromadne/ztotozneni": {"osoby": [{"zaznamId": "1", "ucel": "LECBA", **_PERSON}, {}]},
 }  # fmt: skip
 _REQUEST: Final = {"datum": "2026-01-01T08:00:00Z", "ucel": "LECBA", "zadostId": _UUID}
@@ -128,7 +132,12 @@ PAGES: Final = (
       for path in ("account/x", "account/x/orders", "certificate/x", "key-change", "order/x",
                    "proof/x")),
     _page("/directory", q="nemocnice", place="Brno", page="2"), _page("/directory/place/place-1"),
-    _page("/directory/professional/krzp-100000017"),
+    _page("/directory/professional/krzp-100000017"), _page("/directory/own", done="1"),
+    _page("/directory/own/Location/place-1"),
+    _form("/directory/own/Location/place-1", element="address", claim="jinde", csrf="{csrf}"),
+    _page("/registry/providers", view="decided", after=f"2026-01-01T00:00:00Z~{_UUID}"),
+    _page(f"/registry/providers/{_UUID}"),
+    _form(f"/registry/providers/{_UUID}", state="refused", answer="ne", csrf="{csrf}"),
     _page("/.well-known/oauth-authorization-server"), _page("/simulator/identity/jwks"),
     _page("/fhir/.well-known/smart-configuration"), _page("/audit/log/keys"),
     _form("/oauth/userinfo", access_token=ASSERTION), _page("/demo-app", code="x", state="s", iss="http://127.0.0.1"),
@@ -177,14 +186,23 @@ PAGES: Final = (
     _page("/registry"), _form("/registry", number="2066425387", family="Nová", given="Eva",
                               born="1980-02-01", postcode="70200", csrf="{csrf}"),
     _page("/registry/persons/fuzz", valid="2020-01-01", known="2021-01-01"),
-    _page("/registry/cases", view="decided", reason="possible",
+    _page("/registry/cases", view="decided", reason="possible", score="weak", age="day",
+          source="documents", taken="mine",
           after="2026-01-01T00:00:00+00:00~1"), _page("/registry/cases", after="1.5~1"),
     _page("/registry/cases/1", candidate="1", done="1"), _page("/registry/statistics", days="7"),
     _form("/registry/cases/1", version="1", other="1", decision="match", note="n", until="7",
           csrf="{csrf}"), _form("/registry/cases/1/undo", version="1", csrf="{csrf}"),
     _page("/registry/disputes", after=_UUID), _page(f"/registry/disputes/{_UUID}"),
     _form(f"/registry/disputes/{_UUID}", version="1", state="kept", answer="ano", csrf="{csrf}"),
-    *(_page(f"/registry/persons/fuzz/{act}") for act in ("merge", "split", "cancel")),
+    _page("/mandates", after="x", done="made"),
+    _form("/mandates", rid="2066425387", family="Nováková", born="1980-02-01", key=_UUID,
+          reference="PM 1", until="2030-01-01", csrf="{csrf}", **{"s-submit": "1"}),
+    _form("/mandates/end", id="here:x", csrf="{csrf}"),
+    *(_page(f"/registry/persons/fuzz/{act}")
+      for act in ("merge", "split", "cancel", "representatives")),
+    _form("/registry/persons/fuzz/representatives", kind="parent", rid="2066425387",
+          born="1980-02-01", proof="RL 1/2020", since="2026-01-01", until="", csrf="{csrf}"),
+    _form("/registry/persons/fuzz/representatives/end", id=_UUID, csrf="{csrf}"),
     _form("/registry/persons/fuzz/merge", other="2066425387", step="do", kind="merge",
           survivor="fuzz", version="1", versions="1", reason="omyl", csrf="{csrf}"),
     *(_form(f"/registry/persons/fuzz/{act}", step="do", reason="omyl", csrf="{csrf}")
@@ -236,6 +254,7 @@ ENTRANCES: Final = (
     _form("/simulator/registers", rob="ok", died="x", renamed="x", ended="x", csrf="{csrf}"),
     _page("/simulator/registers/rob/changes", after="1", count="10"),
     _page("/simulator/registers/reza/mandates", after="1", count="10"),
+    _page("/simulator/registers/ros/changes", after="1", count="10"),
     _page("/simulator/registers/ruian/addresses/1"),
     _page("/simulator/registers/ros/businesses/27000010"),
     *(Entrance("POST", f"/simulator/registers/rob/{each}", (),

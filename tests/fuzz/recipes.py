@@ -134,8 +134,20 @@ KNOWN: Final[Json] = {
     "birthDate": "1971-11-26",
 }
 """Of whom the questions by RID speak."""
+TOLD: Final[Json] = {
+    "resourceType": "Patient",
+    "name": [{"family": "Vymyšlená", "given": ["Ada"]}],
+    "birthDate": "1983-03-03",
+}
+"""Of whom a hospital tells under its own number."""
+NUMBERS: Final[Json] = {
+    "resourceType": "NamingSystem", "id": "fuzz", "name": "Fuzz", "status": "active",
+    "kind": "identifier", "date": "2026-01-01",
+    "uniqueId": [{"type": "uri", "value": "urn:fuzz:mrn"}],
+}  # fmt: skip
 SETUP: Final[tuple[Json, ...]] = (PATIENT, {**PATIENT, "id": "fuzz2"}, KNOWN, OBSERVATION, CODES,
-                                  VALUES, MAP, COMPOSITION, GROUP, TOPIC, PROFILE)  # fmt: skip
+                                  VALUES, MAP, COMPOSITION, GROUP, TOPIC, PROFILE,
+                                  NUMBERS)  # fmt: skip
 
 
 def _entry(method: str, url: str, resource: Any = None, **more: str) -> Json:
@@ -251,12 +263,30 @@ RECIPES: Final[tuple[Recipe, ...]] = (
         {"name": "onlyCertainMatches", "valueBoolean": False}]}),
     _get("/Patient/$ihe-pix", sourceIdentifier="https://ncez.mzcr.cz/fhir/sid/rid|2066425387",
          targetSystem="https://ncez.mzcr.cz/fhir/sid/rcis"),
-    _post("/Patient/$krp-find", named({"family:valueString": "Nováková",
-          "given:valueString": "Eva", "birthDate:valueString": "1980-02-01",
-          "documentType:valueString": "P", "documentNumber:valueString": "39812345",
-          "purpose:valueString": "LECBA"})),
+    _get("/Patient/fuzz/$register-check"),
+    _post("/Organization/$mandates", named({"organization:valueString": "12345679",
+          "agent:valueString": "2066425387", "service:valueString": "submit",
+          "status:valueString": "executed", "_count:valueInteger": 2})),
+    _post("/Patient/$krp-find", named({"family:valueString": "Známá",
+          "given:valueString": "Iva", "birthDate:valueString": "1971-11-26",
+          "rid:valueString": "2066425387", "purpose:valueString": "LECBA"})),
     *(_post(f"/Patient/$krp-{name}", named({"rid:valueString": "2066425387"}))
       for name in ("insurance", "registering")),
+    _post("/Patient/$krp-insurance", named({"rid:valueString": "2066425387",
+          "date:valueDate": "2026-01-01"})),
+    *(_post(f"/Patient/$krp-{name}", {"resourceType": "Parameters", "parameter": [
+        {"name": "identifier", "valueIdentifier": {"system": "urn:fuzz:mrn", "value": value}},
+        {"name": "patient", "resource": TOLD}, {"name": "purpose", "valueCode": "LECBA"}]})
+      for name, value in (("create", "1"), ("change", "1"), ("temporary", "2"))),
+    _get("/Patient/$krp-identified", job="7d3a9f52-6f0e-4f3b-9a54-0c8a8d1d2f10"),
+    _post("/Patient/$krp-identify", {"resourceType": "Parameters", "parameter": [
+        {"name": "person", "part": [{"name": "id", "valueString": "1"},
+                                    {"name": "rid", "valueString": "2066425387"}]},
+        {"name": "person", "part": [{"name": "documentType", "valueCode": "P"},
+                                    {"name": "documentNumber", "valueString": "39812345"}]}]}),
+    _post("/Patient/$krp-find", named({"rid:valueString": "2066425387"})),
+    _get("/OperationDefinition", url="http://e.example/od"),
+    Recipe("POST", "/Patient", (), TOLD, b"", {"if-none-exist": "identifier=urn:fuzz:mrn|2"}),
     _post("/Patient/$krp-merge", named({"rid:valueString": "2066425387",
           "other:valueString": "1000000090", "reason:valueString": "one person"})),
     _post("/Patient/$krp-split", named({"rid:valueString": "2066425387",

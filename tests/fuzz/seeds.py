@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import Final
 
 import pater.testscript
-from tests.fuzz.targets import SUBJECT, seal_seeds, time_stamp_seed
+from tests.fuzz.targets import SUBJECT
+from tests.fuzz.trust_targets import seal_seeds, time_stamp_seed
 from tests.shared_data import FOLDER, r4_examples
 
 SCRIPTS: Final = Path(pater.testscript.__file__).with_name("scripts")
@@ -128,6 +129,13 @@ OWN: Final[Mapping[str, tuple[bytes, ...]]] = {
         "krzp;prijmeni;jmeno;pohlavi;datum_narozeni;specializovana_zpusobilost;komora;"
         "zamestnavatel_ico;zamestnan_od\n112345673;Černá;Eva Ž.;Ž;1980-02-01;x (2010);CLK;"
         "27520536;2020-01-01\n".encode("cp1250"),
+    ),
+    "person-file": (
+        "sep=;\nčíslo pacienta;příjmení;jméno;datum narození;rodné číslo;pohlaví;obec;PSČ;zp;"
+        "číslo pojištěnce;titul;RUIAN;pas\n1;Žižková;Eva Marie;15.6.1985;855615/0001;Z;Brno;60200;"
+        '111;8556150001;Ing.;41000001;AB123456\n2;"Šťastný ""ml.""";;1985;;M;"Nový\nJičín"'
+        ";;;;;;\n".encode("cp1250"),
+        b"mrn,family,given,born,rid,died,email\n1,Maly,Jan,1990-01-01,,2020-02-30,a@b.cz\n",
     ),
     "consent": (
         b'{"resourceType":"Consent","status":"active","dateTime":"2026-01-01","provision":{"type":'

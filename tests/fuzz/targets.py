@@ -19,7 +19,6 @@ from typing import Any, Final
 from uuid import UUID
 
 import httpx
-from joserfc.jwk import ECKey
 
 from pater.access import relations, will
 from pater.access.actors import Around
@@ -28,9 +27,9 @@ from pater.access.caller import Caller
 from pater.access.scopes import ScopeError, allows, parse_scope
 from pater.access.tokens import TokenError, Tokens
 from pater.access.transparency import exporting
-from pater.access.transparency.archive_file import ArchiveError, SignedArchive
 from pater.domains.directory.columns import form_of
 from pater.domains.directory.reading import FileError, RowError, layout_of, rows
+from pater.domains.persons.files.columns import NUMBER, Columns, number_of, patient_of
 from pater.domains.persons.hl7 import codec as hl7_codec
 from pater.domains.persons.hl7 import reading as hl7_reading
 from pater.domains.persons.hl7 import writing as hl7_writing
@@ -53,6 +52,7 @@ from pater.fhir.validation import validate
 from pater.fhir.validation.base import validate_base
 from pater.fhir.xml import XmlError
 from pater.records.import_lines import Prepare, prepare
+from pater.registers import csv_files
 from pater.rest import json_patch
 from pater.rest.compression import accepted_encoding
 from pater.rest.errors import HttpError
@@ -72,19 +72,8 @@ from pater.terminology.languages import BadLanguageError, wish
 from pater.terminology.model import BadFilterError
 from pater.testscript.messages import ScriptError
 from pater.testscript.running import Run
-from pater.trust.acme.errors import AcmeError
-from pater.trust.acme.jose import account_key
-from pater.trust.acme.jose import read as read_acme
-from pater.trust.acme.requests import certificate_of, request_of
-from pater.trust.ca import CaError, ocsp
-from pater.trust.ca.requests import read_request
 from pater.trust.keys import Keys
-from pater.trust.seal import families
-from pater.trust.seal.model import Content, Format, Level, Order, Packaging, Rules, SealError
-from pater.trust.tsa import self_made
-from pater.trust.tsa.authority import Authority
-from pater.trust.tsa.verifying import StampError, token_of
-from pater.trust.tsa.verifying import verify as verify_stamp
+from tests.fuzz import trust_targets
 
 NOW: Final = datetime(2026, 1, 15, tzinfo=UTC)
 TYPES: Final = tuple(sorted(RESOURCE_TYPES))
@@ -335,59 +324,6 @@ def testscript(data: bytes) -> None:
         Run(script, Path(folder), client, "http://a.example").run()
 
 
-def certification_request(data: bytes) -> None:
-    """What is sent to have a key certified."""
-    with suppress(CaError):
-        assert read_request(data).spki
-
-
-def acme_message(data: bytes) -> None:
-    """A signed message of ACME, and the key and the request that it may hold."""
-    with suppress(AcmeError):
-        found = read_acme(data)
-        assert account_key(found.header.get("jwk")).thumbprint
-    with suppress(AcmeError):
-        assert request_of(data, ("a.test",), _ACCOUNT)
-    with suppress(AcmeError):
-        assert certificate_of(data)
-
-
-_ACCOUNT: Final = account_key(ECKey.generate_key("P-256").as_dict(private=False)).jwk
-
-
-def certificate_question(data: bytes) -> None:
-    """A question about certificates (OCSP): what is read can be answered."""
-    with suppress(ocsp.RefusedError):
-        found = ocsp.read(data)
-        assert found.asked
-        assert all(isinstance(one.serial, int) and one.der for one in found.asked)
-
-
-@lru_cache(maxsize=1)
-def _authority() -> Authority:
-    return self_made.read(self_made.new(NOW), lambda: NOW)
-
-
-def time_stamp_seed() -> bytes:
-    """A good token."""
-    return _authority().stamp(bytes(32))
-
-
-def time_stamp_request(data: bytes) -> None:
-    """A TimeStampReq: any gets an answer, granted or refused with the reason."""
-    token = _authority().answer(data)
-    with suppress(StampError):
-        token_of(token)
-
-
-def time_stamp(data: bytes) -> None:
-    """An answer of a stranger's authority, and a token: believed or refused."""
-    with suppress(StampError):
-        token_of(data)
-    with suppress(StampError):
-        verify_stamp(data, bytes(32), [_authority().root])
-
-
 def log_line(data: bytes) -> None:
     """A file that says it is an export of the log."""
 
@@ -437,51 +373,7 @@ def consent(data: bytes) -> None:
             assert each.until > now
 
 
-def archive_statement(data: bytes) -> None:
-    """A statement that says it is of an archive."""
-    with suppress(ArchiveError):
-        SignedArchive(data.decode("latin-1"), data).verified({})
-
-
-def seal(data: bytes) -> None:
-    """A seal of any format: read to the end, and never believed where nobody is trusted."""
-    rules = Rules(at=datetime(2026, 11, 23, tzinfo=UTC), anchors=())
-    for content in ((), (Content(b"sealed", "urn:a"),)):
-        with suppress(SealError):
-            report = asyncio.run(families.validate(data, rules, content))
-            assert not report.passed
-            report.as_dict()
-
-
-def seal_seeds() -> tuple[bytes, ...]:
-    """Seals by a key that is made here, which nobody trusts."""
-    from tests.trust.seal.ground import Ground, pdf
-
-    ground = Ground()
-    kinds = (
-        (Format.JADES, Packaging.ATTACHED),
-        (Format.JADES, Packaging.DETACHED),
-        (Format.XADES, Packaging.ENVELOPED),
-        (Format.XADES, Packaging.DETACHED),
-        (Format.CADES, Packaging.ATTACHED),
-        (Format.ASIC_S, Packaging.ATTACHED),
-        (Format.ASIC_E, Packaging.ATTACHED),
-        (Format.PADES, Packaging.ENVELOPED),
-    )
-    content = {Format.XADES: Content(b"<a><b/></a>"), Format.PADES: Content(pdf())}
-    return tuple(
-        asyncio.run(
-            families.create(
-                Order(kind, Level.LTA, packaging, (content.get(kind, _SEALED),)),
-                ground.tools(),
-            )
-        )
-        for kind, packaging in kinds
-    )
-
-
 _DAY: Final = date(2026, 1, 1)
-_SEALED: Final = Content(b"sealed", "urn:a")
 
 
 def register_file(data: bytes) -> None:
@@ -498,6 +390,25 @@ def register_file(data: bytes) -> None:
                     made = form.made(form.cells(places, row.cells), _DAY) if not row.problem else []
                     for each in made:
                         assert not has_errors(validate(each)), each
+
+
+def person_file(data: bytes) -> None:
+    """A CSV file of persons: refused, or rows that are valid Patients or refused; all are there."""
+    with tempfile.NamedTemporaryFile(suffix=".csv") as file:
+        file.write(data)
+        file.flush()
+        with suppress(FileError):
+            layout = csv_files.survey(Path(file.name))
+            columns = Columns.of(layout.header)
+            end = layout.begins[0]
+            for row in csv_files.rows(Path(file.name), layout):
+                assert end <= row.at < row.end[0] <= len(data)
+                end = row.end[0]
+                with suppress(RowError):
+                    cells = columns.cells(row.cells) if not row.problem else {NUMBER: ""}
+                    number_of(cells)
+                    made = patient_of(cells)
+                    assert not has_errors(validate(made)), made
 
 
 def hl7_message(data: bytes) -> None:
@@ -523,7 +434,7 @@ _HL7_HEAD: Final = "MSH|^~\\&|A|B|C|D|20240101||ADT^A28|1|P|2.5"
 
 
 TARGETS: Final[Mapping[str, Callable[[bytes], None]]] = {
-    "seal": seal,
+    "seal": trust_targets.seal,
     "json": json_text,
     "xml": xml_text,
     "search": search,
@@ -539,15 +450,16 @@ TARGETS: Final[Mapping[str, Callable[[bytes], None]]] = {
     "headers": headers,
     "pattern": pattern,
     "testscript": testscript,
-    "certification-request": certification_request,
-    "acme": acme_message,
-    "ocsp": certificate_question,
-    "time-stamp-request": time_stamp_request,
-    "time-stamp": time_stamp,
+    "certification-request": trust_targets.certification_request,
+    "acme": trust_targets.acme_message,
+    "ocsp": trust_targets.certificate_question,
+    "time-stamp-request": trust_targets.time_stamp_request,
+    "time-stamp": trust_targets.time_stamp,
     "log-line": log_line,
     "told-event": told_event,
-    "archive-statement": archive_statement,
+    "archive-statement": trust_targets.archive_statement,
     "consent": consent,
     "register-file": register_file,
+    "person-file": person_file,
     "hl7": hl7_message,
 }

@@ -17,7 +17,7 @@ from starlette.applications import Starlette
 from starlette.routing import Mount
 
 from pater.access.caller import Caller
-from pater.domain import Services
+from pater.domain import Parts, Services
 from pater.domains.persons import domain as persons
 from pater.domains.persons import maiden
 from pater.domains.persons.authorities import ASSIGNER
@@ -69,6 +69,8 @@ class Faces:
     kinds: list[str]
     begin: Callable[[asyncio.Event], Awaitable[None]]
     """What a house does once when it begins."""
+    services: Services
+    parts: Parts
 
     async def call(
         self, method: str, path: str, body: Any = None, by: Caller = A, **headers: str
@@ -160,7 +162,7 @@ async def register(database: Database, clock: Clock, folder: Path) -> AsyncItera
         )
         at.api.http = http
         workers = Workers(database, dict(parts.jobs), pause=0.02)
-        made = Faces(at, workers, list(parts.jobs), maiden.task(services))
+        made = Faces(at, workers, list(parts.jobs), maiden.task(services), services, parts)
         for each in (
             naming("hospital-a", ("uri", NUMBERS_A), ("oid", OID_A), assigner=A.organization),
             naming("hospital-b", ("uri", NUMBERS_B), assigner=B.organization),

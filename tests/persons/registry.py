@@ -12,7 +12,8 @@ import httpx
 from pater.access import accounts, sessions
 from pater.access.accounts import Account
 from pater.access.caller import KEY, Caller
-from pater.app import House, now
+from pater.app import House
+from pater.clock import now
 from pater.registers.identifiers import BIRTH_NUMBER
 from pater.registers.registration import Registered
 from pater.registers.room import Registers

@@ -208,3 +208,57 @@ async def test_a_naming_system_says_what_is_known(at: Faces) -> None:
     assert (await at.feed("1", somebody())).status_code == 201
     assert (await at.call("DELETE", "/NamingSystem/other", by=LOADER)).status_code == 204
     assert (await at.feed("2", somebody())).status_code == 422
+
+
+async def test_a_conditional_post_adds_who_is_not_known_and_changes_nobody(at: Faces) -> None:
+    told = somebody((BIRTH_NUMBER, NUMBER))
+    only = {"if-none-exist": f"identifier={NUMBERS_A}|1"}
+    added = await at.call("POST", "/Patient", told, A, **only)
+    assert added.status_code == 201, added.text
+    other = {**told, "name": [{"family": "Malá", "given": ["Ludmila"]}]}
+    again = await at.call("POST", "/Patient", other, A, **only)
+    assert again.status_code == 200 and golden(again) == golden(added)
+    assert again.json()["name"][0]["family"] == told["name"][0]["family"]
+    assert again.json()["identifier"][0] == {"system": NUMBERS_A, "value": "1"}
+    assert await at.desk.count() == 1
+    for query in (f"identifier={BIRTH_NUMBER}|{NUMBER}", f"identifier={NUMBERS_B}|1"):
+        foreign = await at.call("POST", "/Patient", told, A, **{"if-none-exist": query})
+        assert foreign.status_code == 422 and "authority" in issues(foreign)[0]["diagnostics"]
+    for query in ("family=x", f"{only['if-none-exist']}&family=x"):
+        wrong = await at.call("POST", "/Patient", told, A, **{"if-none-exist": query})
+        assert wrong.status_code == 400
+    answers = await asyncio.gather(
+        *(at.call("POST", "/Patient", told, A, **{"if-none-exist": f"identifier={NUMBERS_A}|2"})
+          for _ in range(6))
+    )  # fmt: skip
+    assert {golden(each) for each in answers} == {golden(added)}
+
+
+async def test_a_feed_is_taken_one_by_one_and_by_no_transaction(at: Faces) -> None:
+    query = f"Patient?identifier={NUMBERS_A}|1"
+    told = somebody((BIRTH_NUMBER, NUMBER))
+    requests: list[tuple[dict[str, Any], Any]] = [
+        ({"method": "PUT", "url": query}, told),
+        ({"method": "POST", "url": "Patient"}, told),
+        ({"method": "POST", "url": "Patient", "ifNoneExist": query.partition("?")[2]}, told),
+        ({"method": "DELETE", "url": query}, None),
+    ]
+    for request, resource in requests:
+        entry: dict[str, Any] = {"request": request}
+        if resource is not None:
+            entry["resource"] = resource
+        bundle = {"resourceType": "Bundle", "type": "transaction", "entry": [entry]}
+        answer = await at.call("POST", "/", bundle)
+        assert answer.status_code == 400, answer.text
+        [issue] = issues(answer)
+        assert issue["expression"] == ["Bundle.entry[0].request"]
+        assert "batch" in issue["diagnostics"]
+    assert await at.desk.count() == 0
+    entries = [{"request": request, "resource": told} for request, _ in requests[:1]]
+    batch = {"resourceType": "Bundle", "type": "batch", "entry": entries}
+    answer = (await at.call("POST", "/", batch)).json()
+    assert answer["entry"][0]["response"]["status"] == "201" and await at.desk.count() == 1
+    # who loads a register writes its Patients themselves
+    entry = {"request": {"method": "POST", "url": "Patient"}, "resource": somebody()}
+    bundle = {"resourceType": "Bundle", "type": "transaction", "entry": [entry]}
+    assert (await at.call("POST", "/", bundle, LOADER)).status_code == 200

@@ -55,7 +55,8 @@ async def at(
 async def search(at: Faces, query: str, by: Any = A) -> list[dict[str, Any]]:
     answer = await at.call("GET", f"/Patient?{query}", by=by)
     assert answer.status_code == 200, answer.text
-    return [each["resource"] for each in answer.json().get("entry", ())]
+    found = answer.json().get("entry", ())
+    return [each["resource"] for each in found if each["search"]["mode"] == "match"]
 
 
 def numbers(patient: dict[str, Any]) -> set[tuple[str, str]]:

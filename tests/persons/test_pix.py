@@ -85,7 +85,7 @@ async def test_only_the_systems_that_were_asked_for(at: Faces, known: tuple[str,
     ("source", "targets", "answer"),
     [
         (f"{NUMBERS_A}|2", (), ABSENT),
-        (f"{RID}|1000000090", (), ABSENT),
+        (f"{RID}|1000000092", (), ABSENT),
         (f"{BASE}|Patient/nobody", (), ABSENT),
         (f"{BASE}|Observation/1", (), ABSENT),
         ("https://nobody.example|1", (), UNKNOWN),

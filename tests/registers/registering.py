@@ -17,6 +17,7 @@ from pater.app import DOMAINS, person_tables
 from pater.domain import Services
 from pater.domains.persons import domain as persons
 from pater.fhir.json import parse
+from pater.registers.bearers import Bearers
 from pater.registers.matching import Model
 from pater.registers.matching.index import PersonIndex
 from pater.registers.merging import Merging
@@ -111,7 +112,7 @@ def registers_of(api: World) -> Registers:
         api.gate, db, person_tables(DOMAINS), base_url=BASE, random=random, next_person=following
     )
     reviewing = Reviewing(api.gate, db, merging, random=random, clock=api.clock)
-    return Registers(patients, index, registration, merging, reviewing)
+    return Registers(patients, index, registration, merging, reviewing, Bearers(db, api.clock))
 
 
 @asynccontextmanager

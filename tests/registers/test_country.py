@@ -4,7 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import json
+from collections import Counter
 from collections.abc import AsyncIterator
+from datetime import date
+from functools import partial
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -14,9 +18,12 @@ from click.testing import CliRunner
 
 from pater.cli import main
 from pater.cli.bulk import import_files
+from pater.domains.directory.demo.country import places
+from pater.domains.directory.demo.registering import registered as registered_with
 from pater.fhir.json import parse
 from pater.fhir.validation.base import validate_base
-from pater.registers.identifiers import RID, check
+from pater.registers.held import registerings
+from pater.registers.identifiers import ICO, RID, check
 from pater.registers.matching import Model
 from pater.registers.matching.index import PersonIndex
 from pater.registers.patients import number_of
@@ -66,6 +73,28 @@ def test_persons_are_good_patients_with_a_number_and_an_id_of_their_own() -> Non
         assert all(check(i["system"], i["value"]).ok is not False for i in each["identifier"])
 
 
+def test_facilities_of_the_country_have_registered_its_people() -> None:
+    known = {place.ico: place for place in places(5, 300)}
+    today, seen = date(2026, 1, 1), Counter[str]()
+    # of all ages: blocks far from each other are of other years
+    for person in chain.from_iterable(people(5, 20, first=n * 300_020) for n in range(30)):
+        extensions = registered_with(5, 300, person)
+        assert extensions == registered_with(5, 300, person)
+        rows = registerings({"extension": extensions}, (), ())
+        assert len({row.field for row in rows}) == len(rows)  # one of each field
+        for row in rows:
+            place = known[row.number]
+            assert (row.system, row.name) == (ICO, place.name)
+            seen[f"{place.kind_code} {person.sex}"] += 1
+            if place.kind_code in ("320", "321"):
+                assert (place.kind_code == "320") == ((today - person.born).days >= 19 * 365)
+    assert not seen["323 m"] and min(seen["320 m"], seen["321 f"], seen["322 m"], seen["323 f"]) > 9
+    [line] = patients(Part(5, 3, 1, 300), partial(registered_with, 5, 300))
+    made = parse(line)
+    assert made["extension"] and not validate_base(made)
+    assert not registered_with(5, 0, next(people(5, 1)))
+
+
 def test_a_file_is_written_whole_or_not_at_all(tmp_path: Path) -> None:
     path = tmp_path / "a.ndjson.zst"
 
@@ -95,7 +124,7 @@ async def test_the_command_makes_files_that_load_and_load_again(
     assert done.exit_code == 0, done.output
     paths = sorted(folder.iterdir())
     assert [path.name for path in paths] == [
-        "directory-9-4-6.ndjson.zst", "persons-9-00000000-70.ndjson.zst",
+        "directory-9-4-6.ndjson.zst", "persons-9-00000000-70-4.ndjson.zst",
     ]  # fmt: skip
     settings = Settings(data=tmp_path, database_url=database.dsn)
     for turn in range(2):

@@ -26,6 +26,8 @@ from pater.registers.matching.comparing import ATTRIBUTES
 from pater.registers.matching.keys import MOST
 from pater.registers.matching.names import stem
 from pater.registers.people import ERRORS, Person, mistaken, patient_of, people
+from pater.registers.people import MOST as EVERYBODY
+from pater.registers.people.households import passport
 
 MODEL = Model.load()
 NUMBER, NEXT = (birth_number_for(date(1971, 4, 12), "female", serial) for serial in (1, 2))
@@ -365,6 +367,16 @@ def test_persons_are_the_same_for_a_seed_and_their_numbers_unique() -> None:
         assert len({read(person) for person in many}) == len(many)
 
 
+def test_passports_are_unique_over_the_whole_country() -> None:
+    series = 900_000  # after so many persons the letters change
+    firsts = range(0, EVERYBODY - series, series)
+    found = [p for first in firsts for p in people(5, 300, first=first) if p.country != "CZE"]
+    assert {person.number // series for person in found} == set(range(len(firsts)))
+    assert len({person.document for person in found}) == len(found)
+    every = [passport(n + start) for n in range(0, series, 997) for start in firsts]
+    assert len(set(every)) == len(every)
+
+
 def _rid(person: Person) -> str:
     return person.rid
 
@@ -377,3 +389,28 @@ def test_features_say_nothing_of_what_is_not_known() -> None:
     assert features_of({}) == features_of({"name": [{}], "address": [{}], "gender": "unknown"})
     assert isinstance(features_of({}), Features)
     assert blocking_keys(features_of({})) == ()
+
+
+def test_features_of_the_rule_before_are_read_as_those_of_today() -> None:
+    """The last field says by which rule they were made; the first rule had none."""
+    said = patient(
+        name=[named("Nguyễn Thị", "Thị Hương"), named("Đặng", use="maiden")],
+        identifier=number(NUMBER),
+    )
+    today = features_of(said)
+    old = today._replace(
+        families=("nguyễn thị",), families_plain=("nguyen thi",), stems=("nguyen thi",),
+        givens=("thị", "hương"), givens_plain=("thi", "huong"),
+    )  # fmt: skip
+    assert unpack(pack(old).rpartition(b"\x1e")[0]) == today
+
+
+def test_weights_of_the_first_file_are_still_read() -> None:
+    first = Model.load("cz-1")
+    assert first.name == "cz-1" and MODEL.name == "cz-2"
+    one, other = features_of(patient()), features_of(patient(name=[named("Jelinkova", "Ludmila")]))
+    assert first.score(one, other).weight > first.automatic
+    # a level it has not weighs like the next one it has
+    spelled = [features_of(patient(name=[named(each, "Eva")])) for each in ("Žukova", "Zhukova")]
+    [part] = [p for p in first.score(*spelled).parts if p.attribute == "family"]
+    assert part.level == "spelling" and part.weight > 0

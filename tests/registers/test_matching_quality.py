@@ -67,6 +67,23 @@ def test_pairs_of_invented_czech_persons_are_told_apart(seed: int) -> None:
     assert _f1(likely, true) > 0.98
 
 
+def test_foreigners_are_told_apart_as_well() -> None:
+    """Three spellings of a name, two scripts, and names that half of a country bears."""
+    records = list(dataset(105, 2_500, foreigners=True))
+    features = [features_of(record.patient) for record in records]
+    true = _true([str(record.person) for record in records])
+    scores = {(a, b): MODEL.score(features[a], features[b]) for a, b in _pairs(features)}
+    assert len(true & scores.keys()) > 0.98 * len(true)
+    assert _f1({p for p, score in scores.items() if score.weight >= MODEL.possible}, true) > 0.98
+    taken = {
+        pair
+        for pair, score in scores.items()
+        if score.weight >= MODEL.automatic and not score.contradictions
+    }
+    assert taken <= true
+    assert len(taken) > 0.8 * len(true)
+
+
 def test_who_comes_again_is_found_or_shown_to_a_human_being() -> None:
     """Each second record against all first ones, as it is registered."""
     records = list(dataset(104, 3_000))

@@ -35,6 +35,7 @@ STEPS = st.lists(
         st.tuples(st.just("pulse"), WHO),
         st.tuples(st.just("change"), WHO),
         st.tuples(st.just("delete"), WHO),
+        st.tuples(st.just("list"), WHO),
         st.tuples(st.just("merge"), WHO, WHO),
         st.tuples(st.just("undo"), WHO),
     ),
@@ -50,6 +51,7 @@ class Story:
         self.ward = ward
         self.people: list[tuple[str, str]] = []
         self.home: dict[str, str] = {}
+        self.lists: dict[str, str] = {}  # of nobody, by whom they name
         self.acts: list[tuple[str, str, str]] = []  # act, survivor, merged
 
     async def begin(self) -> None:
@@ -74,6 +76,10 @@ class Story:
                 await ward.create(coverage(patient))
             case "care":
                 await ward.create(encounter(patient))
+            case "list" if self.led(patient) == patient:  # else it would be written as the other's
+                entry = [{"item": {"reference": f"Patient/{patient}"}}]
+                made = {"resourceType": "List", "status": "current", "mode": "working"}
+                self.lists[await ward.create({**made, "entry": entry})] = patient
             case "account":
                 await ward.account(f"login-{patient}", patient)
             case "document":
@@ -110,6 +116,11 @@ class Story:
             wanted = sorted(key for key, home in self.home.items() if home in together)
             path = f"Observation?patient={patient}&_count=200"
             assert await self.ward.found(path) == wanted, (patient, self.acts)
+            named = sorted(key for key, whom in self.lists.items() if whom in together)
+            path = f"List?item=Patient/{patient}&_count=200"
+            assert await self.ward.found(path) == named, (patient, self.acts)
+            path = f"Patient?_id={patient}&_revinclude=Observation:patient"
+            assert await self.ward.found(path) == sorted([*wanted, patient]), (patient, self.acts)
 
 
 def encounter(patient: str) -> Resource:

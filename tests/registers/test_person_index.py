@@ -9,12 +9,14 @@ from typing import Any
 
 import pytest
 
-from pater.registers.matching import Model, blocking_keys, features_of, pack
+from pater.registers.matching import Model, blocking_keys, features_of, pack, unpack
+from pater.registers.matching.former import former_keys
 from pater.registers.matching.index import (
     EACH,
     FOUND,
     MOST,
     PAIRS,
+    RULE,
     Entry,
     PersonIndex,
     entry_of,
@@ -144,3 +146,32 @@ async def test_what_is_imported_has_the_entries_that_writing_makes(
         [row] = [r for r in await rows(api.db)
                  if r["person"] == await api.person_of(again["id"])]  # fmt: skip
         assert row["features"] == pack(features_of(again))
+
+
+async def test_entries_of_the_rule_before_are_found_until_they_are_made_anew(api: World) -> None:
+    """What stands in the index when a new version starts: other keys, other features."""
+    index = PersonIndex(api.db, Model.load(), settled=False)
+    chalupova = [{"family": "Chalupová", "given": ["Eva"]}]
+    made = await api.create(eva(name=chalupova))
+    person = await api.person_of(made["id"])
+    asked = features_of(eva(name=chalupova))
+    before = set(former_keys(asked)) - set(blocking_keys(asked))
+    assert before  # ch was h to the rule before
+    packed = pack(asked).rpartition(b"\x1e")[0]
+    await api.db.execute("update person_index set keys = $1, features = $2", sorted(before), packed)
+    await api.db.execute("insert into person_index_made (rule) values ('1')")
+    assert unpack(packed) == asked
+    assert [who for who, _ in await index.candidates(asked)] == [person]
+    # in another script, too
+    cyrillic = eva(name=[{"family": "Халупова", "given": ["Єва"]}])
+    assert (await index.match(cyrillic)).ranked == () and await index.candidates(asked)
+    await ask(api.db)
+    stop = asyncio.Event()
+    working = asyncio.create_task(Workers(api.db, {KIND: reindex}, pause=0.01).run(stop))
+    await asyncio.wait_for(api.db.job_ended.wait(), 30)
+    stop.set()
+    await working
+    [row] = await rows(api.db)
+    assert row["keys"] == list(blocking_keys(asked)) and row["features"] == pack(asked)
+    assert await api.db.fetchval("select rule from person_index_made") == RULE
+    assert [who for who, _ in (await index.match(cyrillic)).ranked] == [person]

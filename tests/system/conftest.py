@@ -2,29 +2,14 @@
 
 from __future__ import annotations
 
-import shutil
-import tempfile
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from functools import lru_cache
-from pathlib import Path
 
 import httpx
 import pytest
 
+from tests.folders import scratch
 from tests.system.running import Running
-
-
-@contextmanager
-def scratch() -> Iterator[Path]:
-    """A temporary folder that the database's own user may enter."""
-    folder = Path(tempfile.mkdtemp(prefix="pt-"))
-    folder.chmod(0o755)
-    try:
-        yield folder
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
-
 
 Clients = Callable[[str], httpx.Client]
 

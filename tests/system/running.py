@@ -43,6 +43,7 @@ class Running:
         self.left = folder.parent / f"{folder.name}.left"
         self.log = folder.parent / f"{folder.name}.log"
         self.process: subprocess.Popen[bytes] | None = None
+        self._tokens: dict[str, str] = {}
 
     def start(self, seconds: float = 120) -> Running:
         """Starts it and waits until it answers."""
@@ -98,12 +99,18 @@ class Running:
         assert done.returncode == 0, done.stderr
         return done.stdout.strip()
 
+    def token(self, name: str) -> str:
+        """A bearer token of a demonstration name; each is asked for once."""
+        if name not in self._tokens:
+            self._tokens[name] = self.command("token", name)
+        return self._tokens[name]
+
     def client(self, name: str) -> httpx.Client:
         """An HTTP client of the FHIR API with the bearer token of a demonstration name."""
         return httpx.Client(
             base_url=f"{self.url}/fhir",
             headers={
-                "Authorization": f"Bearer {self.command('token', name)}",
+                "Authorization": f"Bearer {self.token(name)}",
                 "Accept": "application/fhir+json",
             },
             timeout=60,

@@ -8,7 +8,7 @@ from typing import Any
 
 import httpx
 
-from tests.system.conftest import scratch
+from tests.folders import scratch
 from tests.system.running import Running
 
 PATIENTS, EACH = 20, 80

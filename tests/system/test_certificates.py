@@ -7,7 +7,7 @@ from pathlib import Path
 
 import httpx
 
-from tests.system.conftest import scratch
+from tests.folders import scratch
 from tests.system.running import Running
 
 

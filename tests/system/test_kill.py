@@ -9,7 +9,7 @@ from typing import Any
 import httpx
 
 from pater.registers.identifiers import RID
-from tests.system.conftest import scratch
+from tests.folders import scratch
 from tests.system.documents import discharge, encoded, rid_of
 from tests.system.running import Running
 

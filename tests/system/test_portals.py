@@ -14,7 +14,7 @@ from pypdf import PdfReader
 
 from pater.domains.exchange.demo import demo_region
 from tests.chromium import Complaints, at, faults, press
-from tests.system.conftest import scratch
+from tests.folders import scratch
 from tests.system.running import Running
 
 pytestmark = pytest.mark.browser

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.system.conftest import scratch
+from tests.folders import scratch
 from tests.system.documents import discharge, encoded
 from tests.system.running import PATER, Running
 

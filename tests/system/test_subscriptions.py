@@ -13,8 +13,8 @@ from typing import Any
 
 import httpx
 
+from tests.folders import scratch
 from tests.rest.subscription_world import Call, observation, topical
-from tests.system.conftest import scratch
 from tests.system.running import Running
 
 JSON = {"Content-Type": "application/fhir+json"}

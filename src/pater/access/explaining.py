@@ -12,6 +12,8 @@ from pater.access import policy_texts
 from pater.access.caller import Caller
 from pater.access.deciding import LETTERS, Action, Decision, Group, Policy, bearer_of, group
 from pater.access.facts import Facts
+from pater.access.relations import EVER
+from pater.access.representation import REGISTER, REZA, Representation
 from pater.access.scopes import allows
 from pater.access.standing import Said, Seen
 from pater.access.will import deciding_rule
@@ -36,6 +38,18 @@ _TEXTS: Final = MappingProxyType(
             "cs": "Vztah {kind}: {source}, platí {until}.",
             "en": "Relation {kind}: {source}, holds {until}.",
         },
+        "acting": {
+            "cs": "Jedná za člověka jako {kind} ({source}), od {since} {until}: {holds}.",
+            "en": "Acts for the person as {kind} ({source}), since {since} {until}: {holds}.",
+        },
+        "holds": {"cs": "platí", "en": "holds"},
+        "over": {"cs": "v tu chvíli neplatí", "en": "does not hold at that moment"},
+        "parent": {"cs": "rodič", "en": "a parent"},
+        "guardian": {"cs": "opatrovník", "en": "a guardian"},
+        "authorised": {"cs": "zmocněný člověk", "en": "an authorised person"},
+        "reza": {"cs": "registr oprávnění", "en": "register of rights"},
+        "register": {"cs": "zapsal úřad", "en": "an official entered it"},
+        "own-will": {"cs": "souhlas člověka", "en": "the person's consent"},
         "override": {
             "cs": "Vztah override: otevřený nouzový přístup s důvodem.",
             "en": "Relation override: an emergency access with a reason is open.",
@@ -91,7 +105,8 @@ _TEXTS: Final = MappingProxyType(
 class Asked:
     """A question: may the caller do the action on the type, of the person (None = in general)?
 
-    `seen` and `said` are what is known of caller and person, None and empty without a person.
+    `seen` and `said` are what is known of caller and person, None and empty without a person;
+    `acting` is how the caller acts for the person, or did (the caller is then asked as who acts).
     """
 
     caller: Caller
@@ -101,6 +116,7 @@ class Asked:
     at: datetime
     seen: Seen | None = None
     said: Sequence[Said] = ()
+    acting: Representation | None = None
 
 
 def explain(policy: Policy, asked: Asked, lang: str, *, discreet: bool = False) -> list[str]:
@@ -148,6 +164,8 @@ def _scope(asked: Asked, lang: str) -> str:
 
 def _relations(asked: Asked, facts: Facts | None, lang: str, discreet: bool) -> Iterator[str]:
     known = facts.relations if facts else frozenset()
+    if asked.acting is not None:
+        yield _acting(asked.acting, asked.at, lang, discreet)
     for each in asked.said:
         source = f"{each.type}/{each.id}" if each.type else _text("written", lang)
         if discreet and each.type:
@@ -163,6 +181,21 @@ def _relations(asked: Asked, facts: Facts | None, lang: str, discreet: bool) -> 
             yield _text(kind, lang)
     if not known:
         yield _text("nothing", lang)
+
+
+def _acting(one: Representation, at: datetime, lang: str, discreet: bool) -> str:
+    source = one.source if one.source in (REGISTER, REZA) else "own-will"
+    named = _text(source, lang)
+    if one.reference and not discreet:
+        named = f"{named}, {one.reference}"
+    over = one.until if one.ended is None else min(one.until, one.ended)
+    until = _text("ever", lang)
+    if over < EVER:
+        until = _text("until", lang, at=f"{over:%Y-%m-%d %H:%M} UTC")
+    return _text(
+        "acting", lang, kind=_text(one.kind, lang), source=named, until=until,
+        since=f"{one.since:%Y-%m-%d}", holds=_text("holds" if one.holds(at) else "over", lang),
+    )  # fmt: skip
 
 
 def _rules(

@@ -372,6 +372,18 @@ TEXTS: dict[str, dict[str, str]] = {
         "cs": "Oprávnění zástupce skončilo.",
         "en": "The right of a representative has ended.",
     },
+    "mandate-made": {
+        "cs": "Poskytovatel dal člověku pověření jednat za něj.",
+        "en": "A provider gave somebody a mandate to act for it.",
+    },
+    "mandate-ended": {
+        "cs": "Poskytovatel ukončil pověření.",
+        "en": "A provider ended a mandate.",
+    },
+    "mandates-listed": {
+        "cs": "Správce poskytovatele si prohlédl, kdo za něj jedná.",
+        "en": "An administrator of a provider looked at who acts for it.",
+    },
     "representation-opened": {
         "cs": "Pacient změnil, co z jeho záznamu vidí rodič.",
         "en": "The patient changed what of the record a parent sees.",

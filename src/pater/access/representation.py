@@ -8,11 +8,12 @@ names are hidden from the parent, until the child shows them.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, datetime, time, timedelta
 from typing import Any, Final, Literal
 from zoneinfo import ZoneInfo
 
+from pater.access.caller import Caller
 from pater.access.deciding import Ages
 from pater.access.facts import NOTHING, Facts
 from pater.access.relations import EVER
@@ -34,6 +35,8 @@ ACTING: Final = "proxy"
 """The role of a caller who acts for somebody, and the relation that it needs."""
 REGISTER: Final = "register"
 """The source of what an official entered."""
+REZA: Final = "reza"
+"""The source of what the state's register of rights and mandates says."""
 MOST: Final = 200
 """Representations of one person, or by one person, that are listed."""
 ZONE: Final = ZoneInfo("Europe/Prague")
@@ -169,6 +172,27 @@ async def find(db: Database, id: str) -> Representation | None:
         id,
     )
     return of_row(row) if row else None
+
+
+async def between(db: Database, agent: int, person: int, at: datetime) -> Representation | None:
+    """How one person acts for another at a moment; else how they last did or will."""
+    rows = await db.fetch(
+        f"select {_COLUMNS} from representation"  # noqa: S608 constants
+        " where agent = $1 and person = $2 order by since desc, id limit $3",
+        agent,
+        person,
+        MOST,
+    )
+    found = [of_row(row) for row in rows]
+    return next((one for one in found if one.holds(at)), found[0] if found else None)
+
+
+def stepped_in(caller: Caller, one: Representation) -> Caller:
+    """The caller as who acts under a representation."""
+    return replace(
+        caller, role=ACTING, person=one.person, patient=one.patient, acting=one.id,
+        acting_for=one.person_name,
+    )  # fmt: skip
 
 
 async def standing_of(db: Database, id: str, persons: Sequence[int]) -> Representation | None:

@@ -217,6 +217,10 @@ class DatabaseStanding:
 
     async def seen(self, caller: Caller, person: int, at: datetime) -> Seen:
         """All that is known of one person at a moment: for explanations."""
+        if caller.role == representation.ACTING:
+            one = await representation.standing_of(self._db, caller.acting, [person])
+            facts = representation.facts_of(one, at, self._parents) if one else NOTHING
+            return Seen(facts, (), _whom(caller, frozenset()))
         return (await self._seen(caller, [person], at))[person]
 
     async def said(self, caller: Caller, person: int, at: datetime) -> list[Said]:

@@ -45,6 +45,10 @@ COMMANDS: Final[Mapping[str, tuple[str, str]]] = MappingProxyType(
             "subscriptions:mailbox",
             "Run a simulated mail gateway that prints what it is sent.",
         ),
+        "persons": (
+            "persons:persons",
+            "Import lists of persons of hospitals and insurers, and look after refused rows.",
+        ),
         "proxy": ("proxy:proxy", "Enter who acts for whom: parents and guardians."),
         "reindex": ("reindex:reindex", "Show how far the search index is, or make it anew."),
         "seal": ("seal:seal", "Seal files, look at seals, and make seals last longer."),

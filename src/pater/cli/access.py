@@ -9,7 +9,15 @@ from typing import NoReturn
 
 import click
 
-from pater.access import accounts, audit, clients, policy_versions, probing, sessions
+from pater.access import (
+    accounts,
+    audit,
+    clients,
+    policy_versions,
+    probing,
+    representation,
+    sessions,
+)
 from pater.access.caller import TWO_FACTORS, Caller
 from pater.access.deciding import ACTIONS, Action, Policy
 from pater.access.explaining import Asked
@@ -17,10 +25,10 @@ from pater.access.explaining import explain as explained
 from pater.access.policy_files import PolicyError, named, read_policy
 from pater.access.policy_files import body_of as body
 from pater.access.standing import DatabaseStanding
-from pater.app import now
 from pater.cli.common import fail, readable, settings_of
+from pater.clock import now
 from pater.fhir.definitions import RESOURCE_TYPES
-from pater.serving import running_database
+from pater.running import running_database
 from pater.store.database import Database
 from pater.store.read import persons_of
 from pater.store.write import Committer
@@ -119,9 +127,14 @@ async def _explain(
             person = found[patient]
             await _note(db, person, patient, caller)
             standing = DatabaseStanding(db, now, policy.territories, policy.parents)
+            acting = None
+            if caller.person and caller.person != person:
+                acting = await representation.between(db, caller.person, person, at)
+            if acting is not None and acting.holds(at):
+                caller = representation.stepped_in(caller, acting)
             seen = await standing.seen(caller, person, at)
             said = await standing.said(caller, person, at)
-            asked = Asked(caller, action, type, person, at, seen, said)
+            asked = Asked(caller, action, type, person, at, seen, said, acting)
         for line in explained(policy, asked, lang):
             click.echo(line)
         if past and patient:

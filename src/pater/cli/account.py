@@ -13,10 +13,10 @@ from pater.access import accounts, credentials, lockout, passwords, sessions
 from pater.access.accounts import Account, AccountError
 from pater.access.federation import identities
 from pater.access.policy import ROLES
-from pater.app import new_id, now
 from pater.cli.common import fail, readable, settings_of
+from pater.clock import new_id, now
 from pater.registers.identifiers import check_professional
-from pater.serving import running_database
+from pater.running import running_database
 from pater.store.database import Database
 from pater.store.write import Committer
 from pater.trust.keys import Keys

@@ -8,11 +8,12 @@ from datetime import UTC, datetime
 
 import click
 
-from pater.app import binding_keys
+from pater.certifying import binding_keys
 from pater.cli.ca import operator, told
 from pater.cli.common import fail, settings_of
+from pater.clock import now as clock
 from pater.registers.identifiers import check_ico
-from pater.serving import running_database
+from pater.running import running_database
 from pater.settings import Settings
 from pater.trust.acme import Binding
 from pater.trust.acme.tables import MOST_KEYS, Key
@@ -28,7 +29,7 @@ def _with(work: Callable[[Binding, Settings], Awaitable[None]]) -> None:
     async def run(settings: Settings) -> None:
         keys = Keys.load_or_create(settings.data / "keys")
         async with running_database(settings) as db:
-            await work(binding_keys(db, keys), settings)
+            await work(binding_keys(db, keys, clock), settings)
 
     asyncio.run(run(settings_of()))
 

@@ -21,9 +21,9 @@ from pater.access.transparency.heads import HeadError, SignedHead, from_json
 from pater.access.transparency.log import LogKeys, certificates
 from pater.access.transparency.proving import NotThereError, Proof
 from pater.access.transparency.verifying import Report, check
-from pater.app import now
 from pater.cli.common import fail, readable, settings_of
-from pater.serving import running_database
+from pater.clock import now
+from pater.running import running_database
 from pater.settings import Settings
 from pater.store.journal import place_of, read_entry
 from pater.store.journal_received import Waiting, in_quarantine

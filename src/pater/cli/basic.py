@@ -8,12 +8,12 @@ from dataclasses import asdict
 import click
 
 from pater import log_lines
-from pater.app import now, open_house
 from pater.cli.common import fail, readable, settings_of
-from pater.registers.basic import Down, waiting
+from pater.clock import now
+from pater.registers.basic import Down, checks, waiting
 from pater.registers.basic.health import Breaker
-from pater.registers.basic.room import KIND, Basic
-from pater.serving import running_database, running_dsn
+from pater.registers.basic.room import KIND, NIGHTLY, Basic
+from pater.running import running_database, running_dsn
 from pater.store import jobs
 from pater.store.database import Database
 from pater.store.read import read
@@ -42,6 +42,39 @@ async def _status() -> None:
         length, oldest = await waiting.length(db)
         since = f", the oldest since {oldest:%Y-%m-%d %H:%M}" if oldest else ""
         click.echo(f"{length} questions wait{since}")
+        click.echo(f"{await checks.waits(db)} resources wait to be compared")
+
+
+@basic.command()
+@click.option("--count", default=50, show_default=True, help="Differences that are listed.")
+@readable
+def report(count: int) -> None:
+    """Say which addresses and providers differ from what the registers say."""
+    asyncio.run(_report(count))
+
+
+async def _report(count: int) -> None:
+    async with running_database(settings_of()) as db:
+        found = await checks.report(db, count)
+    for name in checks.OLD:
+        one = found[name]
+        click.echo(f"{name:6} {one['compared']} compared, {one['disputed']} differ")
+    for each in found["differences"]:
+        what = ", ".join(each["differs"])
+        click.echo(f"{each['register']:6} {each['key']:10} {each['resource']}  {what}")
+
+
+@basic.command()
+@readable
+def compare() -> None:
+    """Compare again tonight's share now: what was compared long ago, or never."""
+    asyncio.run(_compare())
+
+
+async def _compare() -> None:
+    async with running_database(settings_of()) as db:
+        await jobs.enqueue(db, NIGHTLY, {}, dedupe=NIGHTLY)
+        click.echo("it is compared now; see `pater basic report`")
 
 
 @basic.command()
@@ -50,6 +83,8 @@ async def _status() -> None:
 @readable
 def ask(register: str, what: str) -> None:
     """Ask one question: RUIAN a code, ROS an IČO, ROB who a Patient (its id) is."""
+    from pater.app import open_house
+
     log_lines.configure("warning")
     settings = settings_of()
 
@@ -97,6 +132,7 @@ def retry() -> None:
 async def _retry() -> None:
     async with running_database(settings_of()) as db:
         await waiting.hurry(db, now())
+        await checks.hurry(db, now())
         await db.execute("update basic_register set shut_until = null")
         await jobs.enqueue(db, KIND, {}, dedupe=KIND)
         length, _ = await waiting.length(db)

@@ -13,11 +13,8 @@ import click
 
 from pater import log_lines
 from pater.access.caller import KEY, Caller
-from pater.app import open_house
 from pater.cli.common import readable, settings_of
-from pater.rest.bulk.imports import Imports
-from pater.rest.bulk.owners import caller_json
-from pater.serving import running_dsn
+from pater.running import running_dsn
 from pater.settings import Settings
 from pater.store import jobs
 from pater.store.database import Database
@@ -61,6 +58,10 @@ async def import_files(
     settings: Settings, dsn: str, paths: list[Path], trust: bool, report: Path | None = None
 ) -> JobRow:
     """Imports files as a job of the running Páteř, done here, and says how far it is."""
+    from pater.app import open_house
+    from pater.rest.bulk.imports import Imports
+    from pater.rest.bulk.owners import caller_json
+
     async with open_house(settings, dsn) as house:
         mode = "trust" if trust else "validate"
         await house.gate.require_import(_CALLER, "$import")

@@ -15,10 +15,11 @@ import click
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
 
-from pater.app import certification
+from pater.certifying import certification
 from pater.cli.common import fail, readable, settings_of
+from pater.clock import now as clock
 from pater.registers.identifiers import check_ico
-from pater.serving import running_database
+from pater.running import running_database
 from pater.settings import Settings
 from pater.trust.ca import PROFILES, STATES, Authority, CaError, Kept, Operator, Subject, tables
 from pater.trust.ca.authority import AUTHORITIES
@@ -59,7 +60,7 @@ def told(function: Callable[P, None]) -> Callable[P, None]:
 def _with(work: Callable[[Authority], Awaitable[None]]) -> None:
     async def run(settings: Settings) -> None:
         async with running_database(settings) as db:
-            await work(certification(settings, db))
+            await work(certification(settings, db, clock))
 
     asyncio.run(run(settings_of()))
 

@@ -10,9 +10,10 @@ from typing import Any, NoReturn, ParamSpec, TypeVar
 
 import click
 
-from pater import serving
+from pater.running import ServingError
 from pater.settings import Settings, SettingsError, load
 from pater.store.embedded import EmbeddedError
+from pater.store.migrate import MigrationError
 from pater.trust.keys import KeysError
 
 P = ParamSpec("P")
@@ -44,10 +45,15 @@ def readable(function: Callable[P, T]) -> Callable[P, T]:
             return function(*args, **kwargs)
         except EmbeddedError as error:
             fail(error.message, error.advice)
-        except serving.ServingError as error:
+        except ServingError as error:
             fail(error.message, error.advice)
         except KeysError as error:
             fail(f"{error}.", error.advice)
+        except MigrationError as error:
+            fail(
+                f"This database does not fit the program: {error}.",
+                "Use the release that made it, or a later one.",
+            )
         except BaseExceptionGroup as group:  # of the tasks that serve: one failure ends them all
             lost = group.subgroup(KeysError)
             if lost is None:

@@ -8,6 +8,7 @@ import sys
 import time
 from collections.abc import Callable
 from concurrent.futures import Future, ProcessPoolExecutor, as_completed
+from functools import partial
 from multiprocessing import get_context
 from pathlib import Path
 from typing import Final
@@ -18,10 +19,11 @@ from pater import log_lines
 from pater.cli.bulk import import_files, said
 from pater.cli.common import readable, settings_of
 from pater.domains.directory.demo.country import PLACES, PROFESSIONALS, resources
+from pater.domains.directory.demo.registering import registered
 from pater.fhir.json import dumps
 from pater.registers.people import MOST
 from pater.registers.people.writing import parts, write_lines, write_patients
-from pater.serving import running_dsn
+from pater.running import running_dsn
 
 PERSONS: Final = 10_900_000
 
@@ -89,12 +91,14 @@ def make(
     """
     name = f"directory-{seed}-{providers}-{professionals}.ndjson.zst"
     wanted = [folder / name] if providers or professionals else []
-    wanted += [folder / part.name for part in parts(seed, persons)]
+    people = parts(seed, persons, providers)
+    more = partial(registered, seed, providers) if providers else None
+    wanted += [folder / part.name for part in people]
     with ProcessPoolExecutor(os.cpu_count(), get_context("spawn")) as pool:
         asked: list[Future[Path]] = []
         if providers or professionals:
             asked.append(pool.submit(_directory, wanted[0], seed, providers, professionals))
-        asked += [pool.submit(write_patients, folder, part) for part in parts(seed, persons)]
+        asked += [pool.submit(write_patients, folder, part, more) for part in people]
         try:
             for done, each in enumerate(as_completed(asked), start=1):
                 each.result()

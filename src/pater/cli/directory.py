@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import sys
-import time
 from datetime import UTC, datetime
 from pathlib import Path
 from uuid import UUID
@@ -12,18 +11,17 @@ from uuid import UUID
 import click
 
 from pater import log_lines
-from pater.app import House, open_house
 from pater.cli.common import fail, readable, settings_of
+from pater.cli.job_here import done_here
 from pater.domains.directory import IMPORT_HERE, tables
 from pater.domains.directory.columns import FORMS
 from pater.domains.directory.importing import LIMIT, Report, Task
 from pater.domains.directory.work import import_job, payload_of
 from pater.registers.providers.rebuilding import rebuild
-from pater.serving import running_database, running_dsn
+from pater.running import running_database, running_dsn
 from pater.settings import Settings
 from pater.store import jobs
 from pater.store.jobs import JobRow
-from pater.store.workers import Workers
 
 _SHOWN = 20
 
@@ -66,32 +64,14 @@ def import_command(
 
 
 async def _import(settings: Settings, dsn: str, task: Task) -> JobRow:
+    from pater.app import open_house
+
     async with open_house(settings, dsn) as house:
         number = await jobs.enqueue(
             house.db, IMPORT_HERE, payload_of(task), dedupe=str(task.path), owner="pater directory"
         )
-        stop = asyncio.Event()
-        handlers = {IMPORT_HERE: import_job(house.services)}
-        working = asyncio.create_task(Workers(house.db, handlers, pause=0.2).run(stop))
-        try:
-            return await _watch(house, number)
-        finally:
-            stop.set()
-            await working
-
-
-async def _watch(house: House, number: str) -> JobRow:
-    told = time.monotonic()
-    while True:
-        row = await jobs.look(house.db, number)
-        if row is None:
-            raise click.ClickException("the import was removed")
-        if not row.unfinished:
-            return row
-        if time.monotonic() - told > 5:
-            told = time.monotonic()
-            click.echo(row.note, err=True)
-        await asyncio.sleep(0.2)
+        handler = import_job(house.services)
+        return await done_here(house.db, number, IMPORT_HERE, handler)
 
 
 def said(report: Report) -> str:

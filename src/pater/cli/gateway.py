@@ -9,9 +9,9 @@ import click
 
 from pater.access import gateway as access
 from pater.access.clients import ClientError
-from pater.app import now
 from pater.cli.common import fail, readable, settings_of
-from pater.serving import running_database
+from pater.clock import now
+from pater.running import running_database
 
 
 @click.group()

@@ -11,12 +11,11 @@ import click
 
 from pater import log_lines
 from pater.access import clients
-from pater.app import open_house
 from pater.cli.common import fail, readable, settings_of
 from pater.domains.persons.authorities import Authorities
 from pater.domains.persons.hl7 import desk_of, tables
 from pater.domains.persons.hl7.tables import Sender
-from pater.serving import running_database, running_dsn
+from pater.running import running_database, running_dsn
 
 _SHOWN = 200
 
@@ -121,6 +120,8 @@ def quarantine(client: str, show: str | None, retry: str | None, drop: str | Non
 
 async def _retry(client: str, wanted: str) -> bool:
     """Does messages again, the oldest first; whether all of them are done now."""
+    from pater.app import open_house
+
     settings = settings_of()
     log_lines.configure("warning")
     done = True

@@ -10,10 +10,10 @@ import click
 
 from pater.access.federation import issuers
 from pater.access.federation.issuers import LEVELS, PROOFS, Issuer, IssuerError
-from pater.app import now
 from pater.cli.apps import operator
 from pater.cli.common import fail, readable, settings_of
-from pater.serving import running_database
+from pater.clock import now
+from pater.running import running_database
 from pater.store.database import Database
 from pater.trust.keys import Keys
 

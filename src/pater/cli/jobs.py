@@ -9,9 +9,8 @@ from datetime import UTC, datetime
 import click
 
 from pater import log_lines
-from pater.app import open_house, workers
 from pater.cli.common import readable, settings_of
-from pater.serving import running_database, running_dsn
+from pater.running import running_database, running_dsn
 from pater.settings import Settings
 from pater.store.jobs import JobRow, cancel, listing
 
@@ -60,6 +59,8 @@ def worker() -> None:
 
 
 async def _work(settings: Settings, dsn: str) -> None:
+    from pater.app import open_house, workers
+
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):

@@ -15,10 +15,10 @@ from pater.access.caller import Caller
 from pater.access.policy_files import named
 from pater.access.relations import EVER
 from pater.access.representation import REGISTER, Representation
-from pater.app import now
 from pater.cli.common import fail, readable, settings_of
+from pater.clock import now
 from pater.fhir.json import parse
-from pater.serving import running_database
+from pater.running import running_database
 from pater.store.database import Database
 from pater.store.read import Stored, read
 from pater.store.write import Committer, Statement, WriteSet

@@ -8,7 +8,7 @@ import click
 
 from pater.cli.common import fail, readable, settings_of
 from pater.fhir.definitions import RESOURCE_TYPES
-from pater.serving import running_database
+from pater.running import running_database
 from pater.settings import Settings
 from pater.store.database import Database
 from pater.store.parameters import ask_again

@@ -14,9 +14,10 @@ from typing import Final, ParamSpec, TypeVar
 import click
 import orjson
 
-from pater.app import now, seal_service
+from pater.certifying import seal_service
 from pater.cli.common import fail, readable, settings_of
-from pater.serving import running_database
+from pater.clock import now
+from pater.running import running_database
 from pater.trust.seal import families
 from pater.trust.seal.certificates import anchors_of
 from pater.trust.seal.model import (
@@ -74,7 +75,7 @@ def _told(function: Callable[P, None]) -> Callable[P, None]:
 async def _service() -> AsyncIterator[Service]:
     settings = settings_of()
     async with running_database(settings) as db:
-        yield seal_service(settings, db)
+        yield seal_service(settings, db, now)
 
 
 def _with(work: Callable[[Service], Awaitable[T]]) -> T:

@@ -9,9 +9,10 @@ from dataclasses import replace
 
 import click
 
-from pater import demo, serving
+from pater import demo_people
 from pater.cli.common import fail, readable, settings_of
 from pater.processes import MOST
+from pater.running import running_dsn
 from pater.settings import Settings
 
 
@@ -40,6 +41,8 @@ def free_port(settings: Settings) -> None:
 @readable
 def demo_command(port: int | None, empty: bool, workers: int | None) -> None:
     """Serve a demonstration with a small region of its own."""
+    from pater import demo, serving
+
     settings = settings_of(port=port, demo=True, workers=workers)
     strict = os.environ.get("PATER_STRICT_IDENTIFIERS")
     if strict is None:  # published examples hold identifiers that fail their check
@@ -58,6 +61,8 @@ def demo_command(port: int | None, empty: bool, workers: int | None) -> None:
 @readable
 def serve(port: int | None, workers: int | None) -> None:
     """Serve with the settings of the environment."""
+    from pater import serving
+
     settings = settings_of(port=port, workers=workers)
     if settings.demo_mark.exists():
         fail(
@@ -75,8 +80,8 @@ def serve(port: int | None, workers: int | None) -> None:
 def token(name: str, purpose: str | None) -> None:
     """Print a bearer token of a demonstration client or person (demo mode only)."""
     settings = settings_of()
-    demo.require(settings)
-    click.echo(asyncio.run(demo.token(settings, name, purpose)))
+    demo_people.require(settings)
+    click.echo(asyncio.run(demo_people.token(settings, name, purpose)))
 
 
 @click.command()
@@ -85,8 +90,8 @@ def token(name: str, purpose: str | None) -> None:
 def totp(login: str) -> None:
     """Print the current one-time code of a demonstration account (demo mode only)."""
     settings = settings_of()
-    demo.require(settings)
-    click.echo(asyncio.run(demo.code(settings, login)))
+    demo_people.require(settings)
+    click.echo(asyncio.run(demo_people.code(settings, login)))
 
 
 @click.command()
@@ -105,6 +110,8 @@ def db() -> None:
 @readable
 def migrate() -> None:
     """Bring the schema up to date."""
+    from pater import serving
+
     asyncio.run(serving.migrate_only(settings_of()))
     click.echo("The schema is up to date.")
 
@@ -113,4 +120,4 @@ def migrate() -> None:
 @readable
 def dsn() -> None:
     """Print the address of the running embedded database (for psql)."""
-    click.echo(serving.running_dsn(settings_of()))
+    click.echo(running_dsn(settings_of()))

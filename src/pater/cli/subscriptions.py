@@ -11,7 +11,7 @@ from pater.cli.common import readable, settings_of
 from pater.rest.subscriptions import tables
 from pater.rest.subscriptions.mailbox import Mailbox
 from pater.rest.subscriptions.tables import Kept
-from pater.serving import running_database
+from pater.running import running_database
 from pater.settings import Settings
 
 _MOST = 10_000

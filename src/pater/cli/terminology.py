@@ -11,11 +11,9 @@ from pathlib import Path
 
 import click
 
-from pater import serving
-from pater.app import open_house, rooms
 from pater.cli.common import fail, readable, settings_of
 from pater.fhir.packages import PackageError, resources
-from pater.rest.terminology.packages import load_package
+from pater.running import ServingError, running_dsn
 from pater.settings import Settings
 from pater.store.database import Database
 from pater.store.migrate import migrate
@@ -74,12 +72,17 @@ def load_command(
 def _dsn(settings: Settings, stack: ExitStack) -> str:
     """The database that runs, else ours for as long as it takes."""
     try:
-        return serving.running_dsn(settings)
-    except serving.ServingError:
+        return running_dsn(settings)
+    except ServingError:
+        from pater import serving
+
         return stack.enter_context(serving.database(settings))
 
 
 async def _packages(settings: Settings, files: Sequence[Path], dry: bool) -> None:
+    from pater.app import open_house
+    from pater.rest.terminology.packages import load_package
+
     with ExitStack() as stack:
         async with open_house(settings, _dsn(settings, stack)) as house:
             stored = StoredDefinitions(house.db)
@@ -105,6 +108,8 @@ def _some(what: str, lines: Sequence[str]) -> None:
 async def _systems(
     settings: Settings, kind: str, files: Sequence[Path], options: Options, dry: bool
 ) -> None:
+    from pater.app import rooms
+
     digest = _digest(files, options)
     with ExitStack() as stack:
         db = None

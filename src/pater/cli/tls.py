@@ -10,9 +10,9 @@ import click
 from pater.access import client_tls
 from pater.access.client_tls import BY_AUTHORITY, BY_FINGERPRINT
 from pater.access.clients import ClientError
-from pater.app import now
 from pater.cli.common import fail, readable, settings_of
-from pater.serving import running_database
+from pater.clock import now
+from pater.running import running_database
 
 
 @click.group()

@@ -14,10 +14,12 @@ from typing import Any, TypeVar
 
 from pater.access.caller import Caller
 from pater.fhir.issues import Issue
+from pater.fhir.json import parse
 from pater.fhir.search.query import SearchRequest
 from pater.records import searching
 from pater.records.changes import ClaimsOf
 from pater.records.errors import AlreadyClaimed, Ambiguous, PreconditionFailed, Unprocessable
+from pater.records.patient_names import is_merged
 from pater.records.ports import Ports
 from pater.records.search_terms import pairs
 from pater.store.read import Stored, claim_holder
@@ -53,17 +55,26 @@ class Meant:
 
 
 async def meant(ports: Ports, caller: Caller, request: SearchRequest) -> Meant:
-    """Searches as the caller (decided and recorded as any search). Raises Ambiguous."""
+    """Searches as the caller (decided and recorded as any search). Raises Ambiguous.
+
+    A Patient that was merged is not meant beside the one that it leads to.
+    """
     query = sorted(f"{name}={value}" for name, value in pairs(request.conditions))
     key = claim_key("conditional", request.type, *query)
     holder = await claim_holder(ports.db, key)  # before the search: see above
     found: list[Stored] = []
+    merged: list[Stored] = []
     for _ in range(PAGES):
         page = await searching.search(ports, caller, request, 2)
-        found += page.matches
+        for each in page.matches:
+            gone = each.type == "Patient" and is_merged(parse(each.body))
+            (merged if gone else found).append(each)
         if len(found) > 1:
             raise Ambiguous(request.type)
         if page.next is None:
+            found = found or merged
+            if len(found) > 1:
+                raise Ambiguous(request.type)
             return Meant(found[0] if found else None, key, holder)
         request = replace(request, cursor=page.next)
     text = "the query is too wide for a conditional interaction"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from typing import Final
 from urllib.parse import parse_qsl
 
@@ -26,14 +26,18 @@ _OWNERS: Final = (
     "select r.type, r.id, r.person from unnest($1::smallint[], $2::text[]) as k(type, id)"
     " join resource r on r.type = k.type and r.id = k.id where not r.deleted"
 )
-# At most two of each: one is meant, two are ambiguous.
-_MEANT: Final = """
-select k.token, array_agg(f.id) as ids from unnest($2::bigint[]) as k(token)
+# At most two of each: one is meant, two are ambiguous. A merged Patient stands for the one that it
+# leads to.
+_MEANT: Final = f"""
+select k.token, array_agg(distinct coalesce(a.survivor, f.id)) as ids
+from unnest($2::bigint[]) as k(token)
 cross join lateral (
   select r.id from resource r
   where r.type = $1 and not r.deleted and r.tokens @> array[k.token] limit 2) f
+left join alias a on a.patient = f.id and $1 = {TYPE_NUMBER["Patient"]}
 group by k.token
-"""
+"""  # noqa: S608 constants
+_MERGED: Final = "select patient from alias where patient = any($1::text[])"
 
 
 class Targets:
@@ -56,7 +60,7 @@ class Targets:
     ) -> dict[tuple[str, str], int]:
         """The persons of those owners (type, id) that are here; `new` are Patients of the chunk.
 
-        A Patient that was merged is none: its lines are refused, and come again by the survivor's.
+        A Patient that was merged is none: its lines go one by one, to the one that it leads to.
         """
         found: dict[tuple[str, str], int] = {}
         patients: list[str] = []
@@ -88,6 +92,12 @@ class Targets:
                 if person is not None:
                     found[type_, id_] = person
         return found
+
+    async def merged(self, owners: Sequence[tuple[str, str]]) -> frozenset[int]:
+        """The places of those owners that are Patients who were merged into others."""
+        places = {id_: at for at, (type_, id_) in enumerate(owners) if type_ == "Patient"}
+        rows = await self._db.fetch(_MERGED, list(places)) if places else []
+        return frozenset(places[row["patient"]] for row in rows)
 
     async def resolve(self, texts: Collection[str]) -> tuple[dict[str, str], dict[str, str]]:
         """`Type/id` of each conditional reference that means one resource here; and those that

@@ -268,7 +268,9 @@ class _Import:
             else:
                 slow.append(each)
         wrong = await self._nonconforming(made, raw, flight.how, found)
-        apart = await self._apart(flight.connection, made, careful=bool(slow))
+        led = await self._targets.merged(made.owners)
+        apart = await self._apart(flight.connection, made, careful=bool(slow or led))
+        apart |= {place for place, at in enumerate(made.owner) if at in led}
         slow += [made.line(place) for place in sorted(apart)]
         slow = [each for each in slow if each.number not in wrong]
         if slow:

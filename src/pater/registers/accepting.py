@@ -14,7 +14,7 @@ from pater.fhir.issues import Issue, has_errors
 from pater.fhir.search.dates import date_span
 from pater.fhir.validation.base import validate_base
 from pater.records.errors import Unprocessable
-from pater.registers.identifiers import births, check, tidy
+from pater.registers.identifiers import births, canonical, check, tidy
 
 Resource = dict[str, Any]
 
@@ -81,6 +81,37 @@ def accepted(
     return made, tuple(issues)
 
 
+def usable(patient: Mapping[str, Any], now: datetime) -> tuple[Resource, tuple[Issue, ...]]:
+    """A Patient that somebody is looked for by, without what cannot be anybody's, and remarks.
+
+    The Patient is valid FHIR. Wrong check digits and impossible dates name nobody.
+    """
+    whole = dict(patient)
+    whole["identifier"] = [_tidied(each) for each in whole.get("identifier", ())]
+    remarks = [*_dates(whole, now.date() + timedelta(days=1)), *_numbers(whole, strict=True)]
+    gone = {each.path for each in remarks if each.severity == "error"}
+    whole["identifier"] = [
+        each
+        for place, each in enumerate(whole["identifier"])
+        if f"Patient.identifier[{place}].value" not in gone
+    ]
+    for element in ("birthDate", "deceasedDateTime"):
+        if f"Patient.{element}" in gone:
+            whole.pop(element, None)
+    if not whole["identifier"]:
+        del whole["identifier"]
+    return whole, tuple(remarks)
+
+
+def born_in_vain(said: str, now: datetime) -> str:
+    """What is wrong with a birth date that nobody alive or registered can have; "" = nothing."""
+    try:
+        found = list(_dates({"birthDate": said}, now.date() + timedelta(days=1)))
+    except ValueError:
+        return ""  # no date at all, which others say
+    return found[0].text if found else ""
+
+
 def _apart(value: Any) -> Any:
     """A value without references to resources of the sender, which mean something else here."""
     if isinstance(value, list):
@@ -102,7 +133,7 @@ def _tidied(identifier: Resource) -> Resource:
     system, value = identifier.get("system"), identifier.get("value")
     if not isinstance(system, str) or not isinstance(value, str):
         return identifier
-    return {**identifier, "value": tidy(system, value)}
+    return {**identifier, "system": canonical(system), "value": tidy(system, value)}
 
 
 def _numbers(patient: Resource, *, strict: bool) -> Iterator[Issue]:

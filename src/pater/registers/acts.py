@@ -177,11 +177,14 @@ class Desk:
             raise refused("a later act builds on this one: undo the later one first")
 
     async def version(self, patient: str, version: int, now: Master | None = None) -> Resource:
-        """A Patient as it was in a version."""
+        """A Patient as it was in a version. Raises Unprocessable: it was expunged."""
         if now is not None and now.version == version:
             return now.resource
         found = await moving.past(self.db, [("Patient", patient, version)])
-        return parse(found["Patient", patient])
+        body = found.get(("Patient", patient))
+        if not body:
+            raise refused("an earlier version was expunged: this can no longer be undone")
+        return parse(body)
 
     def written_down(
         self, caller: Caller, kind: Kind, one: Master, other: Master, reason: str,

@@ -39,6 +39,7 @@ MOST_OPEN: Final = 20
 _LANGUAGE: Final = "http://hl7.org/fhir/StructureDefinition/language"
 _CATEGORY: Final = "http://terminology.hl7.org/CodeSystem/communication-category"
 _PATIENT: Final = TYPE_NUMBER["Patient"]
+_KINDS: Final = {"patient": "patient", "loader": "register"}
 _WORDS: Final = {
     "corrected": ("opraveno", "corrected"),
     "kept": ("ponecháno", "kept"),
@@ -96,12 +97,13 @@ class Disputes:
         self._db: Database = desk.db
 
     async def open(self, caller: Caller, patient: str, attribute: str, text: str) -> Dispute:
-        """Says that an attribute of a Patient is wrong: a person of themselves, or a provider.
+        """Says that an attribute of a Patient is wrong: a person of themselves, a provider, or
+        (the loader) a basic register.
 
         Raises NotFound (as a read of the Patient does), Forbidden, Unprocessable.
         """
         await self._gate.read(caller, "Patient", patient)
-        if caller.role not in ("patient", "provider-system", "clinician", *ROLES):
+        if caller.role not in ("patient", "provider-system", "clinician", "loader", *ROLES):
             await self._gate.refuse(caller, "update", "Patient", "no-role", id=patient)
             raise Forbidden("no-role")
         if attribute not in ATTRIBUTES:
@@ -119,7 +121,7 @@ class Disputes:
                 raise refused(f"more than {MOST_OPEN} disputes of one person do not wait at a time")
             made = Dispute(
                 self._gate.new_id(), one.person, attribute, text_of(one.resource, attribute), text,
-                "patient" if caller.role == "patient" else "provider", caller.id, caller.name,
+                _KINDS.get(caller.role, "provider"), caller.id, caller.name,
                 caller.organization, self._gate.now(), 1, "open", "", None, "",
             )  # fmt: skip
             opened = Statement(

@@ -12,7 +12,7 @@ from typing import Any, Final
 from pater.fhir.definitions import TYPE_NUMBER
 from pater.fhir.json import parse
 from pater.fhir.search.text import normalise
-from pater.registers.identifiers import tidy
+from pater.registers.identifiers import canonical, tidy
 from pater.registers.matching import features_of
 from pater.registers.matching.index import PersonIndex, findable
 from pater.registers.patients import demographics_agree, names
@@ -43,7 +43,7 @@ async def found(db: Database, index: PersonIndex, asked: Mapping[str, Any]) -> l
 
 
 async def _numbered(db: Database, asked: Resource, numbers: list[tuple[str, str]]) -> list[int]:
-    keys = {claim_key("person", system, tidy(system, value)) for system, value in numbers}
+    keys = {claim_key("person", canonical(s), tidy(s, value)) for s, value in numbers}
     holders = await claim_holders(db, keys)
     people = dict(holders.values())
     if len(holders) < len(keys) or len(people) != 1:

@@ -10,6 +10,7 @@ import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import date
+from functools import lru_cache
 from random import Random
 from typing import Final
 
@@ -98,6 +99,7 @@ def new_drid(random: Random) -> str:
     return f"D{random.randrange(1_000_000_000):09d}"
 
 
+@lru_cache(maxsize=256)  # the same number is read for each of its uses
 def read_birth_number(value: str) -> BirthNumber | str:
     """The birth date and gender inside a birth number, or what is wrong with it."""
     if not re.fullmatch(r"[0-9]{9,10}", value):
@@ -206,6 +208,11 @@ def tidy(system: str, value: str) -> str:
     if system in (RID, ID_CARD_OLD) or system.startswith((PASSPORT, ID_CARD)):
         return re.sub(r"\s", "", value).upper()
     return value.strip()
+
+
+def canonical(system: str) -> str:
+    """The system under which numbers are kept: Czech identity cards have a second name."""
+    return ID_CARD + "CZE" if system == ID_CARD_OLD else system
 
 
 def check_ico(value: str) -> Verdict:

@@ -33,7 +33,10 @@ def told_only(caller: Caller, change: Change) -> None:
     say: that goes through the registration alone. Raises Unprocessable.
     """
     if caller.role in _TELLING and not change.derived:
-        text = "the register's Patient is made by the register: say who it is by registration"
+        text = (
+            "the register's Patient is made of what all its sources say, by the register alone: a"
+            " provider tells of its own by PUT Patient?identifier=, or by POST"
+        )
         raise Unprocessable([Issue("error", "business-rule", change.path or "Patient", text)])
 
 

@@ -65,8 +65,12 @@ with gone as (
 )
 insert into resource (person, {_COLUMNS}) select $2::bigint, {_COLUMNS} from gone
 """  # noqa: S608 constants
-# The keys as they are known: taken from what was just written down, without statistics, the plan
-# would compare every row with every other.
+# A row of its own for each resource. Written into the rows that say what moved, without statistics
+# of them, the plan would compare every row with every other: a minute for 5,000 resources.
+_NOTED_PAST: Final = """
+insert into merge_row (merge, place, key, past)
+select $3::uuid, 'past', type::text || '/' || id, array_agg(version) from gone group by type, id
+"""
 _HISTORY: Final = f"""
 with gone as (
   delete from history h using unnest($4::smallint[], $5::text[]) as k(type, id)
@@ -74,9 +78,7 @@ with gone as (
 ), added as (
   insert into history (person, {_PAST}) select $2::bigint, {_PAST} from gone
 )
-update merge_row m set past = coalesce(m.past, '{{}}') || g.versions
-from (select type::text || '/' || id as key, array_agg(version) as versions from gone group by 1) g
-where m.merge = $3::uuid and m.key = g.key and m.place = 'resource'
+{_NOTED_PAST}
 """  # noqa: S608 constants
 _HISTORY_OF_TOMBSTONES: Final = f"""
 with keys as (
@@ -88,16 +90,14 @@ with keys as (
 ), added as (
   insert into history (person, {_PAST}) select $2::bigint, {_PAST} from gone
 )
-update merge_row m set past = coalesce(m.past, '{{}}') || g.versions
-from (select type::text || '/' || id as key, array_agg(version) as versions from gone group by 1) g
-where m.merge = $3::uuid and m.key = g.key and m.place = 'tombstone'
+{_NOTED_PAST}
 """  # noqa: S608 constants
 # What was written while they were one is of the one whose resource it is.
 _HISTORY_BACK: Final = f"""
 with keys as (
   select k.type, k.id, k.since,
-         (select m.past from merge_row m where m.merge = $3::uuid and m.past is not null
-          and m.key = k.type::text || '/' || k.id limit 1) as past
+         (select array_agg(v) from merge_row m, unnest(m.past) as v
+          where m.merge = $3::uuid and m.key = k.type::text || '/' || k.id) as past
   from unnest($4::smallint[], $5::text[], $6::int[]) as k(type, id, since)
 ), gone as (
   delete from history h using keys k

@@ -17,15 +17,18 @@ from pater.fhir.definitions import TYPE_NUMBER
 from pater.fhir.json import parse
 from pater.fhir.search.index import normalise
 from pater.registers.cases import opening
+from pater.registers.identified import identified
 from pater.registers.identifiers import (
     RID,
     births,
+    canonical,
     check,
     new_drid,
     new_rid,
 )
 from pater.registers.matching import Decision, Score, features_of
 from pater.registers.matching.index import PersonIndex
+from pater.registers.matching.spelling import in_common
 from pater.store.database import Database
 from pater.store.read import claim_holder, read
 from pater.store.write import Claim, Statement, claim_key
@@ -55,12 +58,13 @@ _COPIED: Final = (
 )
 
 
-_REASONS: Final = {
+REASONS: Final = {
     "numbers": "the identifiers belong to different persons",
     "disagree": "name or birth date differ from those of the identifier's holder",
     "unverified": "no identifier could be verified",
     "possible": "it may be somebody who is registered already",
 }
+"""Why a registrar is asked about somebody, by the reason of the case."""
 _MASTER: Final = """
 select r.id, coalesce(p.rid, '') as rid from resource r left join person p on p.person = r.person
 where r.type = $1 and r.person = $2 and not r.deleted
@@ -121,7 +125,7 @@ def known_identifiers(patient: Resource) -> list[Known]:
         usable = kind in _NATIONAL and verdict.ok is not False
         if kind in ("rcis", "cpoj") and usable:
             usable = _agrees(births(system, value), patient)
-        found.append(Known(system, value, kind, usable, identifier))
+        found.append(Known(canonical(system), value, kind, usable, identifier))
     return found
 
 
@@ -163,11 +167,11 @@ def demographics_agree(one: Resource, other: Resource) -> bool:
             return False
     family, given = names(one)
     other_family, other_given = names(other)
-    if family & other_family:
-        return not (given and other_given) or bool(given & other_given)
+    if in_common(family, other_family):
+        return not (given and other_given) or in_common(given, other_given)
     if not family or not other_family:
         return bool(born and other_born)
-    return bool(given & other_given) and bool(born and other_born)
+    return in_common(given, other_given) and bool(born and other_born)
 
 
 def somebody_else(one: Resource, other: Resource) -> bool:
@@ -176,7 +180,7 @@ def somebody_else(one: Resource, other: Resource) -> bool:
     if not (born and other_born) or born.startswith(other_born) or other_born.startswith(born):
         return False
     mine, theirs = frozenset.union(*names(one)), frozenset.union(*names(other))
-    return bool(mine and theirs) and mine.isdisjoint(theirs)
+    return bool(mine and theirs) and not in_common(mine, theirs)
 
 
 def number_of(patient: Mapping[str, Any]) -> str:
@@ -257,7 +261,7 @@ class PatientRegister:
         if holders:
             code = "numbers" if len(holders) > 1 else "disagree"
             ranked = await self._ranked(patient, [each.person for each in holders])
-            return await self._unsure(patient, identifiers, _REASONS[code], ranked, code)
+            return await self._unsure(patient, identifiers, REASONS[code], ranked, code)
         weak = await self._holders(weak_keys(patient, identifiers))
         if weak:
             return _as_before(weak[0])
@@ -266,11 +270,13 @@ class PatientRegister:
         if found.outcome == "match":
             holder = await self._holder_of(found.ranked[0][0])
             if holder is not None:
-                return self._matched(holder, strong, "compared with those who are registered")
+                made = self._matched(holder, strong, "compared with those who are registered")
+                counted = identified("alike", self._clock(), found.ranked[0][1].weight)
+                return replace(made, statements=(*made.statements, counted))
         if found.outcome == "new" and verified(patient, strong):
             return await self._new(patient, identifiers, strong, who)
         code = "unverified" if found.outcome == "new" else "possible"
-        return await self._unsure(patient, identifiers, _REASONS[code], found.ranked, code, who)
+        return await self._unsure(patient, identifiers, REASONS[code], found.ranked, code, who)
 
     async def _last(self, patient: Resource) -> tuple[bytes, str] | None:
         """The claim of these demographics, and who holds it before anything is looked for."""
@@ -340,7 +346,7 @@ class PatientRegister:
             **holder.master,
             "identifier": [
                 *holder.master.get("identifier", ()),
-                *(i.identifier for i in added),
+                *({**i.identifier, "system": i.system} for i in added),
             ],
         }
         return Identity(
@@ -433,7 +439,7 @@ class PatientRegister:
 def _as_before(holder: _Holder, reason: str = "") -> Identity:
     """Who was unsure before and comes again, perhaps found to be somebody since."""
     state: State = "unsure" if holder.rid.startswith("D") else "matched"
-    reason = reason or _REASONS["unverified"]
+    reason = reason or REASONS["unverified"]
     return Identity(holder.person, holder.patient, holder.rid, state, reason)
 
 
@@ -463,7 +469,7 @@ def master_of(patient: Resource, identifiers: Sequence[Known], rid: str) -> Reso
         if element in patient:
             master[element] = patient[element]
     # a provider's own number would tell others where somebody is treated
-    sent = [i.identifier for i in identifiers if i.kind != "other"]
+    sent = [{**i.identifier, "system": i.system} for i in identifiers if i.kind != "other"]
     if not any(i.system == RID and i.value == rid for i in identifiers):
         sent.insert(0, {"use": "official", "system": RID, "value": rid})
     master["identifier"] = sent

@@ -25,10 +25,12 @@ from pater.records.gate import Change, Gate
 from pater.registers import sources
 from pater.registers.accepting import Resource, accepted
 from pater.registers.cases import opening
+from pater.registers.identified import Way, identified
 from pater.registers.identifiers import RID, new_drid, new_rid
 from pater.registers.matching import Score
 from pater.registers.matching.index import PersonIndex
 from pater.registers.patients import (
+    REASONS,
     Known,
     demographics_agree,
     known_identifiers,
@@ -39,7 +41,7 @@ from pater.registers.patients import (
     who_key,
 )
 from pater.registers.surviving import Said, Source, survive
-from pater.store.database import Database
+from pater.store.database import Database, Record
 from pater.store.read import Stored, claim_holders, read
 from pater.store.write import Claim, Statement, claim_key
 
@@ -78,6 +80,19 @@ class Registered:
     case: int | None = None
     created: bool = False
     issues: tuple[Issue, ...] = ()
+    reason: str = ""  # why there is a case
+
+
+@dataclass(frozen=True, slots=True)
+class Foreseen:
+    """What would become of a statement: the person (0 = a new one), the outcome, why there would
+    be a case for registrars ("" = none), and remarks.
+    """
+
+    person: int
+    outcome: Outcome
+    reason: str = ""
+    issues: tuple[Issue, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +103,8 @@ class _Meant:
     patient: str = ""
     ranked: Sequence[tuple[int, Score]] = ()
     reason: str = ""  # of a case, "" = there is none
+    way: Way | None = None  # how the register knew whom a new number is of
+    weight: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,6 +154,19 @@ class Registration:
                     raise
                 await asyncio.sleep(self._random.random() * 0.004 * (attempt + 1))
         raise AssertionError("the last attempt returns or raises")
+
+    async def foresee(self, caller: Caller, patient: Mapping[str, Any], source: Source) -> Foreseen:
+        """What `register` would come to now; nothing is written. Raises as it does."""
+        await self._gate.require(caller, "create", "Patient")
+        await self._own(caller, source)
+        said, issues = accepted(patient, self._clock(), strict=self._strict)
+        strong = [each for each in known_identifiers(said) if each.usable]
+        held = await self._claims(said, source, strong)
+        meant = await self._meant(said, strong, held)
+        if meant.person:
+            await self._held_by(said, source, held, meant)
+        outcome: Outcome = "possible" if meant.reason else "matched" if meant.person else "new"
+        return Foreseen(meant.person, outcome, REASONS.get(meant.reason, ""), issues)
 
     async def find(self, system: str, value: str, name: str) -> tuple[int, str] | None:
         """The person and Patient that a source (`name`: IČO or register) knows under a number."""
@@ -189,14 +219,14 @@ class Registration:
                 and not stored.deleted
                 and demographics_agree(said, parse(stored.body))
             ):
-                return _Meant(person, patient)
+                return _Meant(person, patient, way="number")
             return _Meant(ranked=await self._index.ranked(said, [person]), reason="disagree")
         found = await self._index.match(said)
         if found.outcome == "match":
-            person = found.ranked[0][0]
+            person, score = found.ranked[0]
             patient = await self._master_of(person)
             if patient:
-                return _Meant(person, patient)
+                return _Meant(person, patient, way="alike", weight=score.weight)
         if found.outcome == "new":
             return _Meant()
         return _Meant(ranked=found.ranked, reason="possible")
@@ -240,7 +270,7 @@ class Registration:
         change = Change("create", "Patient", patient, master, person=person, derived=True)
         await self._write(caller, [change], claims, statements)
         return await self._registered(
-            person, patient, rid, "possible" if meant.reason else "new", True, issues
+            person, patient, rid, "possible" if meant.reason else "new", True, issues, meant.reason
         )
 
     async def _known(
@@ -254,19 +284,10 @@ class Registration:
         issues: tuple[Issue, ...],
     ) -> Registered:
         """Somebody who is here: what the source says becomes part of what is known of them."""
-        person, patient = meant.person, meant.patient
-        stored = await read(self._db, "Patient", patient)
-        if stored is None or stored.deleted:
-            text = "the person of this number was taken out of the register"
-            raise Unprocessable([Issue("error", "deleted", "Patient.identifier", text)])
-        before = parse(stored.body)
+        person = meant.person
+        stored, before, row = await self._held_by(said, source, held, meant)
         now = self._clock()
-        row = await self._db.fetchrow(_ROW, person)
         rid: str = row["rid"] if row else number_of(before)
-        lasting = row is not None and not row["temporary"]
-        if held.source and lasting and not source.reference and somebody_else(said, before):
-            # one person's number typed over with another: who has records must not become them
-            raise Unprocessable([Issue("error", "business-rule", "Patient", _ANOTHER)])
         known = await sources.of(self._db, person)
         case = meant.reason
         ranked = meant.ranked
@@ -292,8 +313,26 @@ class Registration:
             master = _without(master, taken, base=before)
         return await self._keep(
             caller, said, source, stored, before, master, rid, case, ranked, now, issues,
-            held=held, fresh=not same, numbered=row is None or row["rid"] != rid,
+            held=held, meant=meant, fresh=not same, numbered=row is None or row["rid"] != rid,
         )  # fmt: skip
+
+    async def _held_by(
+        self, said: Resource, source: Source, held: _Held, meant: _Meant
+    ) -> tuple[Stored, Resource, Record | None]:
+        """The Patient whom a statement is about, and their number. Raises Unprocessable for one who
+        is gone, and where the source's number is somebody else's.
+        """
+        stored = await read(self._db, "Patient", meant.patient)
+        if stored is None or stored.deleted:
+            text = "the person of this number was taken out of the register"
+            raise Unprocessable([Issue("error", "deleted", "Patient.identifier", text)])
+        before = parse(stored.body)
+        row = await self._db.fetchrow(_ROW, meant.person)
+        lasting = row is not None and not row["temporary"]
+        if held.source and lasting and not source.reference and somebody_else(said, before):
+            # one person's number typed over with another: who has records must not become them
+            raise Unprocessable([Issue("error", "business-rule", "Patient", _ANOTHER)])
+        return stored, before, row
 
     async def _keep(
         self,
@@ -310,6 +349,7 @@ class Registration:
         issues: tuple[Issue, ...],
         *,
         held: _Held,
+        meant: _Meant,
         fresh: bool,
         numbered: bool,
     ) -> Registered:
@@ -324,6 +364,9 @@ class Registration:
             *self._claimed(master, person, patient),
         ]
         statements = [sources.said(person, source, said, now)] if fresh else []
+        if meant.way is not None:
+            key = (source.name, source.system, source.value)
+            statements.append(identified(meant.way, now, meant.weight, *key))
         if numbered:
             temporary = rid.startswith("D")
             statements.append(Statement(_PERSON, (person, rid, temporary, patient, now)))
@@ -337,7 +380,7 @@ class Registration:
         await self._write(caller, changes, claims, statements)
         if not changes:
             await self._gate.identify(caller, [person], "registered")
-        return await self._registered(person, patient, rid, outcome, False, issues)
+        return await self._registered(person, patient, rid, outcome, False, issues, case)
 
     async def _taken(self, master: Resource) -> dict[bytes, tuple[int, str]]:
         keys = [strong_key(each) for each in known_identifiers(master) if each.usable]
@@ -373,9 +416,11 @@ class Registration:
         outcome: Outcome,
         created: bool,
         issues: tuple[Issue, ...],
+        reason: str = "",
     ) -> Registered:
         case = await self._db.fetchval(_CASE, person) if outcome == "possible" else None
-        return Registered(person, patient, rid, outcome, case, created, issues)
+        why = REASONS.get(reason, "")
+        return Registered(person, patient, rid, outcome, case, created, issues, why)
 
 
 def _own_number(rid: str) -> Resource:

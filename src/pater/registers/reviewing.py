@@ -7,7 +7,7 @@ wins, the other is told. A decision can be taken back; what it merged is undone 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from random import Random
 from typing import Any, Final, Literal, Protocol
@@ -21,6 +21,7 @@ from pater.fhir.json import parse
 from pater.records.errors import Conflict, Forbidden, NotFound, Unprocessable
 from pater.records.gate import Change, Gate
 from pater.registers.identifiers import RID, new_rid
+from pater.registers.queue import COLUMNS, HELD_FOR, SOURCES, Wanted, question
 from pater.registers.registration import numbered
 from pater.store.database import Database, Record
 from pater.store.read import Stored
@@ -31,29 +32,16 @@ ROLES: Final = frozenset({"registrar", "loader"})
 """Who decides."""
 MOST: Final = 100
 """Cases of one page."""
-_HELD_FOR: Final = timedelta(minutes=30)
+EVERYTHING: Final = Wanted()
 _LONGEST: Final = 2_000
 
-_COLUMNS: Final = (
-    "c.id, c.person, c.state, c.version, c.reason, c.source, c.weight, c.made, c.until,"
-    " c.taken_by, c.taken, c.decision, c.other, c.note, c.decided_by, c.decided, c.merge"
-)
-_ONE: Final = f"select {_COLUMNS} from match_case c where c.id = $1"  # noqa: S608 constants
-# Who was merged or taken out meanwhile needs no decision.
-_QUEUE: Final = f"""
-select {_COLUMNS} from match_case c
-where c.state = 'open' and (c.until is null or c.until <= $1)
-  and (c.weight, -c.id) < ($2::real, -$3::bigint)
-  and ($5::text = '' or c.reason = $5)
-  and exists (select from person_index i where i.person = c.person)
-order by c.weight desc, c.id limit $4
-"""  # noqa: S608 constants
+_ONE: Final = f"select {COLUMNS} from match_case c where c.id = $1"  # noqa: S608 constants
 _DECIDED: Final = f"""
-select {_COLUMNS} from match_case c where c.state = 'decided' and (c.decided, c.id) < ($1, $2)
+select {COLUMNS} from match_case c where c.state = 'decided' and (c.decided, c.id) < ($1, $2)
 order by c.decided desc, c.id desc limit $3
 """  # noqa: S608 constants
 _OF_PERSON: Final = f"""
-select {_COLUMNS} from match_case c where c.person = $1 order by c.id desc limit $2
+select {COLUMNS} from match_case c where c.person = $1 order by c.id desc limit $2
 """  # noqa: S608 constants
 _CANDIDATES: Final = """
 select m.case_id, m.person, m.weight, m.probability, m.parts from match_candidate m
@@ -66,21 +54,27 @@ update match_case set taken_by = $3, taken = $4, version = version + 1
 where id = $1 and version = $2 and state = 'open'
   and (taken_by in ('', $3) or taken < $5) returning version
 """
+_GIVE: Final = """
+update match_case set taken_by = '', taken = null, version = version + 1
+where id = $1 and version = $2 and state = 'open' and taken_by = $3 returning version
+"""
 _POSTPONE: Final = """
-update match_case set until = $3, note = $4, taken_by = '', taken = null, version = version + 1
-where id = $1 and version = $2 and state = 'open' returning version
+update match_case set until = $5, note = $6, taken_by = '', taken = null, version = version + 1
+where id = $1 and version = $2 and state = 'open'
+  and (taken_by in ('', $3) or taken < $4) returning version
 """
 _DECIDE: Final = """
-update match_case set state = 'decided', decision = $3, other = $4, note = $5, decided_by = $6,
-  decided = $7, version = version + 1
-where id = $1 and version = $2 and state = 'open' returning version
+update match_case set state = 'decided', decision = $5, other = $6, note = $7, decided_by = $3,
+  decided = $8, version = version + 1
+where id = $1 and version = $2 and state = 'open'
+  and (taken_by in ('', $3) or taken < $4) returning version
 """
 # In the transaction of what the decision changes: it fails when somebody else decided.
 _DECIDE_OR_FAIL: Final = """
-update match_case set state = 'decided', decision = $3, other = $4, note = $5, decided_by = $6,
-  decided = $7, version = version + 1
-where id = $1 and case when version = $2 and state = 'open' then true
-  else 1 / (version = $2 and state = 'open')::int = 1 end
+update match_case set state = 'decided', decision = $5, other = $6, note = $7, decided_by = $3,
+  decided = $8, version = version + 1
+where id = $1 and case when id = $1 then 1 / (version = $2 and state = 'open'
+  and (taken_by in ('', $3) or taken < $4))::int = 1 else false end
 """
 _MERGED: Final = "update match_case set merge = $2 where id = $1"
 _REOPEN: Final = """
@@ -177,15 +171,32 @@ class Reviewing:
         caller: Caller,
         count: int = 20,
         after: tuple[float, int] | None = None,
-        reason: str = "",
+        wanted: Wanted = EVERYTHING,
     ) -> Shown:
-        """Open cases that are due, the likeliest first; `after` = weight and id of the last one,
-        `reason` those of one reason only.
+        """Open cases that are due, the likeliest first; `after` = weight and id of the last one."""
+        await self._may(caller)
+        sql, values = question(wanted, caller.id, self._clock(), after, min(count, MOST))
+        return await self._shown(caller, await self._db.fetch(sql, *values))
+
+    async def following(self, caller: Caller, wanted: Wanted, but: int = 0) -> int:
+        """The next case that nobody else is at, other than `but`; 0 = there is none. Shows nobody.
+
+        The case after `but` in the queue comes first, then those before it.
         """
         await self._may(caller)
-        weight, id_ = after or (float("inf"), 0)
-        rows = await self._db.fetch(_QUEUE, self._clock(), weight, id_, min(count, MOST), reason)
-        return await self._shown(caller, rows)
+        now, free = self._clock(), replace(wanted, taken="available")
+        row = await self._db.fetchrow(_ONE, but) if 0 < but < 2**63 else None
+        for after in ((row["weight"], row["id"]), None) if row is not None else (None,):
+            sql, values = question(free, caller.id, now, after, 2)
+            found = [each["id"] for each in await self._db.fetch(sql, *values)]
+            if left := [each for each in found if each != but]:
+                return int(left[0])
+        return 0
+
+    async def sources(self, caller: Caller) -> dict[str, str]:
+        """Who told of those who wait, with names ("" = documents), up to MOST."""
+        await self._may(caller)
+        return {row["source"]: row["name"] for row in await self._db.fetch(SOURCES, MOST)}
 
     async def decided(
         self, caller: Caller, count: int = 20, after: tuple[datetime, int] | None = None
@@ -207,10 +218,24 @@ class Reviewing:
         return await self._shown(caller, [await self._row(id)])
 
     async def take(self, caller: Caller, id: int, version: int) -> int:
-        """Tells the others that somebody is at it; the version it has now. Raises Conflict."""
+        """Makes a case the caller's for a while: nobody else decides it; the version it has now.
+
+        Raises Conflict (somebody else has it, or it has changed).
+        """
         await self._may(caller)
-        now = self._clock()
-        return await self._moved(id, _TAKE, id, version, caller.id, now, now - _HELD_FOR)
+        return await self._moved(
+            id, _TAKE, id, version, caller.id, self._clock(), self._clock() - HELD_FOR
+        )
+
+    async def give_back(self, caller: Caller, id: int, version: int) -> int:
+        """Gives a case back that the caller took; the version it has now. Raises Conflict."""
+        await self._may(caller)
+        return await self._moved(id, _GIVE, id, version, caller.id)
+
+    def holder(self, case: Case) -> str:
+        """Who is at a case (an account); "" = nobody (any more)."""
+        held = case.taken is not None and case.taken >= self._clock() - HELD_FOR
+        return case.taken_by if held and case.state == "open" else ""
 
     async def postpone(
         self, caller: Caller, id: int, version: int, until: datetime, note: str = ""
@@ -219,7 +244,9 @@ class Reviewing:
         await self._may(caller)
         if until <= self._clock():
             raise _wrong("until", "it is put off until a moment to come")
-        return await self._moved(id, _POSTPONE, id, version, until, _short(note))
+        held = self._clock() - HELD_FOR
+        args = (id, version, caller.id, held, until, _short(note))
+        return await self._moved(id, _POSTPONE, *args)
 
     async def match(
         self, caller: Caller, id: int, version: int, other: int, note: str = ""
@@ -234,9 +261,9 @@ class Reviewing:
         both = await self._gate.identify(caller, [found.person, other], "review")
         if len(both) < 2:
             raise _wrong("other", "one of the two is not in the register any more")
-        decided = await self._moved(
-            id, _DECIDE, id, version, "match", other, _short(note), caller.id, self._clock()
-        )
+        now = self._clock()
+        args = (id, version, caller.id, now - HELD_FOR, "match", other, _short(note), now)
+        decided = await self._moved(id, _DECIDE, *args)
         survivor, merged = await self._order(both, found.person, other)
         try:
             made = await self._merging.merge(caller, survivor, merged, _short(note) or "review")
@@ -252,7 +279,8 @@ class Reviewing:
         """
         await self._may(caller)
         found = _case(await self._row(id), ())
-        args = (id, version, "new", 0, _short(note), caller.id, self._clock())
+        now = self._clock()
+        args = (id, version, caller.id, now - HELD_FOR, "new", 0, _short(note), now)
         stored = (await self._gate.identify(caller, [found.person], "review")).get(found.person)
         temporary = await self._db.fetchval(
             "select temporary from person where person = $1", found.person

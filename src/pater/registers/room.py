@@ -8,6 +8,7 @@ from datetime import datetime
 from random import Random
 
 from pater.records.gate import Gate
+from pater.registers.bearers import Bearers
 from pater.registers.keeping import keep_person, told_only
 from pater.registers.matching import Model, reindexing
 from pater.registers.matching.index import PersonIndex
@@ -23,7 +24,7 @@ from pater.store.person_tables import PersonTable
 class Registers:
     """Who is who: `patients` ties the Patients of documents to persons, `index` finds persons who
     are alike, `registration` takes what systems and registrars tell of persons, `merging` joins
-    and parts them, `reviewing` is the registrars' queue.
+    and parts them, `reviewing` is the registrars' queue, `bearers` knows whom a token means.
     """
 
     patients: PatientRegister
@@ -31,6 +32,7 @@ class Registers:
     registration: Registration
     merging: Merging
     reviewing: Reviewing
+    bearers: Bearers
 
 
 async def assembled(
@@ -53,14 +55,19 @@ async def assembled(
     gate.keep("Patient", keep_merged, after=True)
     gate.keep("Patient", keep_person, after=True)
     gate.close("Patient", told_only)
-    await reindexing.ask(db)
-    index = PersonIndex(db, Model.load())
+    settled = await reindexing.ask(db)
+    bearers = Bearers(db, clock)
+    await bearers.refresh()
+    index = PersonIndex(db, Model.load(), settled=settled)
     patients = PatientRegister(
         db, next_person=next_person, random=random, clock=clock, new_id=new_id, index=index
     )
     registration = Registration(
         gate, db, index, next_person=next_person, random=random, clock=clock, strict=strict
     )
-    merging = Merging(gate, db, tables, base_url=base_url, random=random, next_person=next_person)
+    merging = Merging(
+        gate, db, tables, base_url=base_url, random=random, next_person=next_person,
+        told=bearers.note,
+    )  # fmt: skip
     reviewing = Reviewing(gate, db, merging, random=random, clock=clock)
-    return Registers(patients, index, registration, merging, reviewing)
+    return Registers(patients, index, registration, merging, reviewing, bearers)

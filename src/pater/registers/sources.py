@@ -149,6 +149,18 @@ async def one(db: Database, source: str, system: str, value: str) -> Said | None
     return None if row is None else _said(row)
 
 
+async def under(db: Database, source: str, system: str, values: Collection[str]) -> dict[str, Said]:
+    """What a source last said under each of several numbers of one system."""
+    rows = await db.fetch(
+        f"select {_COLUMNS} from source_record"  # noqa: S608 constants
+        " where source = $1 and system = $2 and value = any($3::text[])",
+        source,
+        system,
+        list(values),
+    )
+    return {row["value"]: _said(row) for row in rows}
+
+
 def dispute(person: int, attribute: str, *, open: bool) -> Statement:
     """Marks an attribute as disputed with all sources of a person, or no longer."""
     change = (

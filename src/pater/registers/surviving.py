@@ -30,10 +30,12 @@ SINGLE: Final[Mapping[str, tuple[str, ...]]] = {
     "maritalStatus": ("maritalStatus",),
 }
 LISTED: Final = ("identifier", "name", "telecom", "address")
-WHOLE: Final = ("communication", "generalPractitioner", "contact", "extension")
+WHOLE: Final = ("communication", "generalPractitioner", "contact")
 """Taken as one source says them: their parts mean nothing apart."""
-ATTRIBUTES: Final = (*LISTED, *SINGLE, *WHOLE)
+ATTRIBUTES: Final = (*LISTED, *SINGLE, *WHOLE, "extension")
 """What may be disputed."""
+REGISTERING: Final = "https://hl7.cz/fhir/core/StructureDefinition/registering-provider-cz"
+"""The extension of HL7 Czech core by which a Patient names who registered them, and for what."""
 _ONE_EACH: Final = frozenset({RID, BIRTH_NUMBER, INSURED_NUMBER})
 """Systems of which a person has one number at a time."""
 
@@ -90,7 +92,7 @@ def survive(base: Resource | None, said: Sequence[Said]) -> Resource:
         )
         if best is not None:
             made[attribute] = best.patient[attribute]
-    return made
+    return _extended(made, list(_extensions(made.get("extension"), said)))
 
 
 def joined(survivor: Resource, merged: Resource, at: datetime) -> Resource:
@@ -112,7 +114,10 @@ def joined(survivor: Resource, merged: Resource, at: datetime) -> Resource:
     for attribute in WHOLE:
         if not made.get(attribute) and merged.get(attribute):
             made[attribute] = merged[attribute]
-    return made
+    there = list(made.get("extension") or ())
+    keys = {_extension_key(each) for each in there}
+    more = [each for each in merged.get("extension") or () if _extension_key(each) not in keys]
+    return _extended(made, [*there, *more])
 
 
 def without(master: Resource, gone: Sequence[Said]) -> Resource:
@@ -137,7 +142,13 @@ def without(master: Resource, gone: Sequence[Said]) -> Resource:
             if any(_same(made.get(element), each.patient.get(element)) for each in gone):
                 made.pop(place, None)
                 made.pop(element, None)
-    return made
+    told = {_extension_key(item) for each in gone for item in each.patient.get("extension") or ()}
+    left = [
+        each
+        for each in made.get("extension") or ()
+        if not origin(each) or _extension_key(each) not in told
+    ]
+    return _extended(made, left)
 
 
 def shown(source: Source) -> str:
@@ -251,6 +262,40 @@ def _single(made: Resource, attribute: str, elements: Sequence[str], said: Seque
                     beside if isinstance(beside, dict) else {}, each, attribute
                 )
             return
+
+
+def _extensions(base: Any, said: Sequence[Said]) -> Iterator[Resource]:
+    """Each as the most believed source that knows it says it; a dentist says nothing of the general
+    practitioner. Who registered somebody carries where it comes from, and goes with it.
+    """
+    owned: dict[tuple[str, str], Said] = {}
+    for each in _ranked(said, "extension"):
+        for item in each.patient.get("extension") or ():
+            if owned.setdefault(_extension_key(item), each) is each:
+                complex_ = item.get("url") == REGISTERING
+                yield _noted(item, each, "extension") if complex_ else item
+    for item in base or ():
+        if _extension_key(item) not in owned and not (said and origin(item)):
+            yield item
+
+
+def _extension_key(item: Mapping[str, Any]) -> tuple[str, str]:
+    """What an extension is about; one provider registers somebody for each field of care."""
+    field = ""
+    if item.get("url") == REGISTERING:
+        for part in item.get("extension") or ():
+            if part.get("url") == "category":
+                concept = part.get("valueCodeableConcept") or {}
+                codes = [str(each.get("code", "")) for each in concept.get("coding") or ()]
+                field = next(filter(None, codes), str(concept.get("text", "")))
+    return str(item.get("url", "")), field
+
+
+def _extended(made: Resource, extensions: list[Resource]) -> Resource:
+    if extensions:
+        return {**made, "extension": extensions}
+    made.pop("extension", None)
+    return made
 
 
 def _list(attribute: str, base: Any, said: Sequence[Said]) -> list[Resource]:

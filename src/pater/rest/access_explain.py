@@ -9,12 +9,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final
 
-from pater.access import accounts, audit, clients, sessions
+from pater.access import accounts, audit, clients, representation, sessions
 from pater.access.caller import TWO_FACTORS, Caller
 from pater.access.deciding import ACTIONS, Policy
 from pater.access.explaining import Asked, explain
 from pater.access.standing import DatabaseStanding
-from pater.domain import Answer, Operation, OperationRequest, Parts, Services
+from pater.domain import Answer, Operation, OperationRequest, Parameter, Parts, Services
 from pater.fhir.definitions import TYPE_NUMBER
 from pater.records.errors import Forbidden
 from pater.rest.errors import HttpError
@@ -56,10 +56,15 @@ def parts(services: Services, policy: Policy) -> Parts:
             raise HttpError(404, "not-found", f"Patient/{id_} is not known")
         person, now = persons[id_], services.clock()
         await _note(services, caller, person, id_, who)
+        acting = None
+        if who.person and who.person != person:
+            acting = await representation.between(services.db, who.person, person, now)
+        if acting is not None and acting.holds(now):
+            who = representation.stepped_in(who, acting)
         seen, said = await standing.seen(who, person, now), await standing.said(who, person, now)
         decision = policy.decide(who, found, type_, person=person, facts=seen.facts)
         lines = explain(
-            policy, Asked(who, found, type_, person, now, seen, said), lang, discreet=True
+            policy, Asked(who, found, type_, person, now, seen, said, acting), lang, discreet=True
         )
         return parameters(
             {"name": "allowed", "valueBoolean": decision.allowed},
@@ -74,6 +79,22 @@ def parts(services: Services, policy: Policy) -> Parts:
         frozenset({"Patient"}),
         instance=True,
         methods=frozenset({"GET", "POST"}),
+        text="Why a system or a person may or may not do something with a patient's data, step by"
+        " step. For who may audit.",
+        takes=(
+            Parameter("client", "string", "id of a system; it, or an account, is needed"),
+            Parameter("account", "string", "login name of a person"),
+            Parameter("purpose", "code", "what for (v3 PurposeOfUse)"),
+            Parameter("action", "code", f"one of {', '.join(ACTIONS)}; read without it"),
+            Parameter("type", "code", "a resource type; Observation without it"),
+            Parameter("language", "code", "cs or en"),
+        ),
+        gives=(
+            Parameter("allowed", "boolean", "what is decided", 1),
+            Parameter("reason", "code", "why", 1),
+            Parameter("policy", "string", "name, version and digest of the policy", 1),
+            Parameter("step", "string", "a step of the decision", 0, "*"),
+        ),
     )
     return Parts(operations=(operation,))
 

@@ -95,7 +95,8 @@ def fhir_app(gate: Gate, tokens: Tokens, domains: Sequence[Parts], config: RestC
     more = {type_: what for domain in domains for type_, what in domain.described.items()}
     queried = {type_: by for domain in domains for type_, by in domain.queried.items()}
     looking = {type_: by for domain in domains for type_, by in domain.looking.items()}
-    api = Api(gate, config, creates, checks, operations, more, queried, looking)
+    alone = {type_: by for domain in domains for type_, by in domain.alone.items()}
+    api = Api(gate, config, creates, checks, operations, more, queried, looking, alone)
     for operation in core(api):
         operations |= {(operation.name, t, operation.instance): operation for t in operation.types}
     modes = {mode: make for domain in domains for mode, make in domain.metadata.items()}
@@ -183,6 +184,8 @@ class _FhirApp:
             call.allow("GET")
             return self._metadata.openapi(call.headers)
         caller = self._caller(call)
+        if self._api.config.present is not None:
+            caller = await self._api.config.present(caller)
         parameters, formats = split_format(parse_parameters(call.query))
         reading = call.method in ("GET", "HEAD") and not formats
         if reading and wants_content(call.segments, call.headers):

@@ -63,7 +63,7 @@ async def _transaction(
     status = 422 if has_errors(issues) else 400
     entries = list(read_entries(bundle, issues, api.config.base_url))
     for entry in entries:
-        issues += _entry_issues(api, entry)
+        issues += _entry_issues(api, caller, entry)
     writing = [entry for entry in entries if entry.method in METHODS and not entry.operation]
     patches = _patches(writing, issues)
     meanings = queries_of(api, writing, issues)
@@ -165,11 +165,15 @@ def _patches(entries: Sequence[Entry], issues: list[Issue]) -> dict[int, Edit]:
     return found
 
 
-def _entry_issues(api: Api, entry: Entry) -> list[Issue]:
+def _entry_issues(api: Api, caller: Caller, entry: Entry) -> list[Issue]:
     """What a transaction cannot hold, beside what every entry needs."""
     issues: list[Issue] = []
     if entry.operation and entry.method == "POST":
         text = "operations are called by GET in a transaction; by POST in a batch"
+        issues.append(Issue("error", "not-supported", f"{entry.path}.request", text))
+    alone = api.alone.get(entry.type)
+    if alone is not None and entry.method in METHODS and not entry.operation and alone(caller):
+        text = f"what is told of a {entry.type} is taken by itself: send it alone or in a batch"
         issues.append(Issue("error", "not-supported", f"{entry.path}.request", text))
     resource = entry.resource or {}
     if entry.method == "POST" and entry.type in api.creates and resource.get("type") == "document":

@@ -11,6 +11,7 @@ from pater.fhir.json import dumps
 from pater.fhir.search.composites import composites
 from pater.fhir.search.places import NEAR
 from pater.fhir.search.query import SearchError, parse_search
+from pater.rest.definitions import address
 from pater.rest.everything import COMPARTMENTS
 from pater.rest.interactions import Api
 from pater.rest.patching import PATCH_TYPES
@@ -178,7 +179,8 @@ def _operations(api: Api, type: str) -> dict[str, Any]:
     found = {"validate": _VALIDATE} if type and group(type) != "audit" else {}
     for (name, place, _), operation in api.operations.items():
         if place == type or (type and place == "*"):
-            found.setdefault(name, operation.definition or f"{_OWN}-{name}")
+            own = address(api.config.base_url, operation) or f"{_OWN}-{name}"
+            found.setdefault(name, operation.definition or own)
     listed = [{"name": name, "definition": found[name]} for name in sorted(found)]
     return {"operation": listed} if listed else {}
 

@@ -74,6 +74,11 @@ async def create_parsed(
     api: Api, caller: Caller, type: str, resource: dict[str, Any], query: Parameters, prefer: str
 ) -> Reply:
     """A conditional create whose body is parsed."""
+    handler = api.queried.get(type)
+    if handler is not None:
+        answer = await handler(caller, "POST", query, resource, prefer)
+        if answer is not None:
+            return answered(answer)
     await api.gate.require(caller, "create", type)
     refuse_document(api, type, resource)
     request = query_request(api, type, query)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from types import MappingProxyType
@@ -50,4 +50,6 @@ class RestConfig:
     profiles: StoredProfiles | None = None
     log: bool = False
     link_key: bytes = field(default=b"", repr=False)
+    # a caller with the record that is theirs now, if persons were merged since their token
+    present: Callable[[Caller], Awaitable[Caller]] | None = None
     clients: Clients | None = None  # how often each may ask; None = as often as they like

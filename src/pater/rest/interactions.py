@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -49,6 +49,7 @@ class Api:
     described: Mapping[str, Mapping[str, Any]]  # see `Parts.described`
     queried: Mapping[str, QueriedHandler] = field(default_factory=dict)
     looking: Mapping[str, Looking] = field(default_factory=dict)
+    alone: Mapping[str, Callable[[Caller], bool]] = field(default_factory=dict)
     asked: Asked = field(default_factory=Asked)
 
 
@@ -146,7 +147,8 @@ async def search(
         links.append(("next", [*again, (CURSOR, page.next)]))
     if private and key:
         links = [(relation, [(PAGE, seal(pairs, type, key))]) for relation, pairs in links]
-    return Reply(200, searchset(api.config.base_url, type, links, request, page))
+    remarks = looked.remarks if looked is not None else ()
+    return Reply(200, searchset(api.config.base_url, type, links, request, page, remarks))
 
 
 async def create(api: Api, caller: Caller, type: str, raw: bytes, headers: Headers) -> Reply:

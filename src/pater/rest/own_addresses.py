@@ -6,16 +6,8 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 from pater.fhir.references import parse_reference
-from pater.fhir.search.query import (
-    And,
-    Condition,
-    Node,
-    Not,
-    Or,
-    ReferenceTerm,
-    SearchRequest,
-    Value,
-)
+from pater.fhir.search.query import Condition, ReferenceTerm, SearchRequest, Value
+from pater.fhir.search.request import with_leaves
 
 
 def with_own_addresses(request: SearchRequest, base_url: str) -> SearchRequest:
@@ -26,20 +18,9 @@ def with_own_addresses(request: SearchRequest, base_url: str) -> SearchRequest:
     base = f"{base_url}/"
     conditions = tuple(_condition(each, base) for each in request.conditions)
     if request.filter is not None:
-        request = replace(request, filter=_node(request.filter, base))
+        changed = with_leaves(request.filter, lambda each: _condition(each, base))
+        request = replace(request, filter=changed)
     return request if conditions == request.conditions else replace(request, conditions=conditions)
-
-
-def _node(node: Node, base: str) -> Node:
-    match node:
-        case And(parts):
-            return And(tuple(_node(part, base) for part in parts))
-        case Or(parts):
-            return Or(tuple(_node(part, base) for part in parts))
-        case Not(part):
-            return Not(_node(part, base))
-        case _:
-            return _condition(node, base)
 
 
 def _condition(condition: Condition, base: str) -> Condition:

@@ -23,6 +23,7 @@ def searchset(
     links: Iterable[tuple[str, Sequence[tuple[str, str]]]],
     request: SearchRequest,
     page: Page,
+    remarks: Sequence[Issue] = (),
 ) -> bytes:
     """A Bundle of type searchset (FHIR R4 3.1.1.4): links, total when asked, entries with mode.
 
@@ -41,14 +42,17 @@ def searchset(
                 body = project(body, stored.type, summary or "", request.elements)
             address = f'{stored.type}/{stored.id}","resource":'.encode("ascii")
             entries.append(b"".join((prefix, address, body, suffix)))
-    if request.ignored:
-        entries.append(_remarks(request.ignored))
+    if request.ignored or remarks:
+        entries.append(_remarks(request.ignored, remarks))
     return _bundle("searchset", page.total, urls, entries)
 
 
-def _remarks(ignored: Iterable[tuple[str, str]]) -> bytes:
-    """The entry that says what a lenient search left out (R4 3.1.1.4.2, mode `outcome`)."""
+def _remarks(ignored: Iterable[tuple[str, str]], remarks: Sequence[Issue]) -> bytes:
+    """The entry that says what a lenient search left out, and what can find nothing (R4
+    3.1.1.4.2, mode `outcome`).
+    """
     issues = [Issue("warning", "not-supported", "", text) for _, text in ignored]
+    issues += remarks
     return dumps({"resource": operation_outcome(issues), "search": {"mode": "outcome"}})
 
 

@@ -10,7 +10,7 @@ from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
 from pater.domain import Services
-from pater.registers.basic import REGISTERS, waiting
+from pater.registers.basic import REGISTERS, checks, waiting
 from pater.registers.basic.health import Breaker
 from pater.web.context import PageContext
 from pater.web.i18n import N_
@@ -21,6 +21,12 @@ TITLES: Final[Mapping[str, str]] = {
     "rob": N_("Persons (ROB)"), "ruian": N_("Addresses (RUIAN)"), "ros": N_("Business (ROS)"),
     "reza": N_("Rights and mandates (REZA)"),
 }  # fmt: skip
+DIFFERS: Final[Mapping[str, str]] = {
+    "code": N_("there is no such address point"), "city": N_("town"), "postalCode": N_("postcode"),
+    "line": N_("street or number"), "ico": N_("there is no such business"), "name": N_("name"),
+    "address": N_("seat"), "ended": N_("the business has ended"),
+}  # fmt: skip
+_SHOWN: Final = 50
 _FAILURES: Final[Mapping[str, str]] = {
     "": "",
     "it cannot be reached": N_("it cannot be reached"),
@@ -37,6 +43,7 @@ _STATES: Final[Mapping[str, tuple[str, str]]] = {
 def routes(context: PageContext, services: Services) -> Sequence[BaseRoute]:
     """The page; it names nobody."""
     breaker = Breaker(services.db, services.clock)
+    basic = services.basic
 
     @context.require(*ROLES)
     async def shown(request: Request) -> Response:
@@ -51,10 +58,19 @@ def routes(context: PageContext, services: Services) -> Sequence[BaseRoute]:
             failure = language.gettext(why) if why else ""
             title = language.gettext(TITLES[name])
             found.append((title, one, language.gettext(text), color, failure))
+        report = await checks.report(services.db, _SHOWN) if basic else {}
+        titles = {name: language.gettext(text) for name, text in TITLES.items()}
+        words = {name: language.gettext(text) for name, text in DIFFERS.items()}
+        differing = []
+        for each in report.get("differences", ()):
+            what = ", ".join(words.get(name, name) for name in each["differs"])
+            differing.append((titles[each["register"]], each["resource"], each["key"], what))
         return context.render(
             request,
             "basic/health.html",
-            linked=services.basic is not None,
+            linked=basic is not None,
+            report=report,
+            differing=differing,
             registers=found,
             waiting=length,
             oldest=oldest,

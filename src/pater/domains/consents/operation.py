@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 
 from pater.access.caller import Caller
-from pater.domain import Answer, Operation, OperationRequest
+from pater.domain import Answer, Operation, OperationRequest, Parameter
 from pater.domains.consents.emergency import (
     HOURS,
     LONGEST,
@@ -39,8 +39,21 @@ def operation(desk: Desk) -> Operation:
         return Answer(200, dumps(_told(access)), {"content-type": "application/fhir+json"})
 
     return Operation(
-        "emergency-access", run, frozenset({"Patient"}), instance=True, methods=frozenset({"POST"})
-    )
+        "emergency-access", run, frozenset({"Patient"}), instance=True, methods=frozenset({"POST"}),
+        text="Says why a record must be read now, past what the patient holds back, for some hours."
+        " The patient is told, and a privacy officer looks at it.",
+        takes=(
+            Parameter("reason", "string", "why; rescue services need none", 0),
+            Parameter("hours", "integer", f"for how long, up to {MOST_HOURS}"),
+        ),
+        gives=(
+            Parameter("id", "id", "number of the access", 1),
+            Parameter("since", "instant", "from when", 1),
+            Parameter("until", "instant", "until when", 1),
+            Parameter("reason", "string", "the reason as it was taken", 1),
+        ),
+        changes=True,
+    )  # fmt: skip
 
 
 def _told(access: Access) -> dict[str, object]:

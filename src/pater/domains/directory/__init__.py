@@ -9,7 +9,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from pater.domain import Domain, Listener, NavEntry, Parts, Services
-from pater.domains.directory import native, pages
+from pater.domains.directory import disputes, native, pages
 from pater.domains.directory.operation import operation
 from pater.domains.directory.work import HERE as IMPORT_HERE
 from pater.domains.directory.work import KIND, import_job
@@ -21,6 +21,9 @@ FOLDER = Path(__file__).resolve().parent
 def build(services: Services) -> Parts:
     """The working parts of this domain."""
     follow = index.Index(services.db)
+    if services.basic is not None:
+        for type_ in ("Organization", "Location"):
+            services.basic.checks.keep(type_, disputes.by_register(services))
     return Parts(
         listeners=[Listener(index.NAME, follow.handle)],
         operations=[operation(services)],
@@ -43,5 +46,11 @@ domain = Domain(
     navigation=[
         NavEntry(portal, "/directory", {"cs": "Zařízení", "en": "Facilities"})
         for portal in ("directory", "patient", "professional")
+    ]
+    + [
+        NavEntry(
+            "administration", "/directory/own", {"cs": "Údaje v registru", "en": "Register data"}
+        ),
+        NavEntry("registry", "/registry/providers", {"cs": "Poskytovatelé", "en": "Providers"}),
     ],
 )

@@ -15,7 +15,7 @@ from typing import Any, Final
 
 from pater.domains.directory import model
 from pater.domains.directory.model import Address, Place, Professional, Qualification
-from pater.domains.directory.reading import FileError, RowError, columns_of
+from pater.registers.csv_files import FileError, RowError, columns_of, day_of
 from pater.registers.identifiers import check_ico, check_professional
 from pater.registers.providers.hours import read_hours
 
@@ -88,11 +88,6 @@ _GENDERS: Final = {"m": "male", "muz": "male", "muž": "male", "male": "male", "
                    "z": "female", "ž": "female", "zena": "female", "žena": "female",
                    "female": "female"}  # fmt: skip
 _NUMBERS: Final = re.compile(r"-?\d+(?:[.,]\d+)?")
-_DAYS: Final = (
-    (re.compile(r"(\d{4})-(\d{2})-(\d{2})(?:[T ].*)?"), (1, 2, 3)),
-    (re.compile(r"(\d{1,2})\.\s?(\d{1,2})\.\s?(\d{4})"), (3, 2, 1)),
-    (re.compile(r"(\d{2})/(\d{2})/(\d{4})"), (3, 2, 1)),
-)
 _LONGEST: Final = 500
 _MOST: Final = 200
 _WEB: Final = re.compile(r"https?://\S+", re.IGNORECASE)
@@ -332,14 +327,7 @@ def _day(cells: Cells, field: str) -> date | None:
     text = _text(cells, field)
     if not text:
         return None
-    for pattern, (year, month, day) in _DAYS:
-        found = pattern.fullmatch(text)
-        if found:
-            try:
-                return date(int(found[year]), int(found[month]), int(found[day]))
-            except ValueError as error:
-                raise RowError(f"there is no day {text[:20]}") from error
-    raise RowError(f"this is no date: {text[:20]}")
+    return day_of(text)
 
 
 def _department(text: str) -> tuple[str, int]:

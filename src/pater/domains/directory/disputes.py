@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
 from typing import Any, Final
 from uuid import UUID
 
@@ -12,6 +13,7 @@ from pater.domains.directory.lookups import id_in, value_of
 from pater.domains.directory.tables import Dispute
 from pater.fhir.json import parse
 from pater.records.errors import Forbidden
+from pater.registers.basic.checks import Checked
 from pater.registers.identifiers import PROVIDER
 from pater.registers.providers import tables as register
 from pater.registers.providers.systems import TYPES
@@ -20,6 +22,8 @@ from pater.rest.errors import HttpError
 ROLES: Final = ("provider-system", "clinician", "administrator")
 _LONGEST: Final = 2_000
 _LONGEST_ELEMENT: Final = 200
+_WAITING: Final = 100
+"""Disputes of one provider that wait at a time."""
 
 
 async def dispute(
@@ -44,12 +48,33 @@ async def dispute(
     if not await _concerns(services, caller, parse(stored.body)):
         await services.gate.refuse(caller, "update", type, "not-owner", id=target)
         raise Forbidden("not-owner", "this is said of another provider")
+    known = await tables.disputes_by(services.db, caller.organization, 2 * _WAITING)
+    waiting = [each for each in known if each.state == "open"]
+    if any((each.type, each.target, each.element) == (type, target, element) for each in waiting):
+        raise HttpError(409, "duplicate", "this is disputed already and waits for its answer")
+    if len(waiting) >= _WAITING:
+        raise HttpError(409, "too-costly", f"more than {_WAITING} disputes do not wait at a time")
     one = Dispute(
         UUID(services.new_id()), type, target, element, claim, caller.organization,
         services.clock(),
     )  # fmt: skip
     await tables.add_dispute(services.db, one, caller.id)
     return one.id
+
+
+def by_register(services: Services) -> Callable[[Checked], Awaitable[None]]:
+    """What differs from a basic register is disputed by it; told again, it is the same dispute."""
+
+    async def told(one: Checked) -> None:
+        shown = [] if one.said is None else [v for v in one.said.values() if v not in (None, "")]
+        claim = f"{one.register.upper()} {one.key}: {', '.join(map(str, shown)) or '–'}"
+        kept = Dispute(
+            UUID(bytes=one.digest), one.type, one.id, f"{one.register}: {', '.join(one.differs)}",
+            claim[:_LONGEST], "", one.at,
+        )  # fmt: skip
+        await tables.add_dispute(services.db, kept, one.register)
+
+    return told
 
 
 async def _concerns(services: Services, caller: Caller, resource: dict[str, Any]) -> bool:

@@ -31,6 +31,7 @@ from pater.registers.providers.nearby import Wish, find
 from pater.rest.bulk.http import guarded
 from pater.rest.errors import HttpError
 from pater.rest.native import answered, problems, read_envelope
+from pater.rest.notification_address import set_address
 
 Json = dict[str, Any]
 Answering = Callable[[Caller, Json], Awaitable[Json]]
@@ -54,6 +55,8 @@ def routes(services: Services) -> list[BaseRoute]:
         "/krzp/api/v2/pracovnik/hledat/jmenoPrijmeniDatumNarozeni": asking.by_birth,
         "/krzp/api/v2/pracovnik/hledat/zamestnavatel": asking.by_employer,
         "/krzp/api/v2/pracovnik/reklamuj/udaj": asking.dispute_professional,
+        "/krpzs/api/v2/Poskytovatel/nastavit/urlpronotifikace": asking.notify_of_providers,
+        "/krzp/api/v2/pracovnik/nastavit/urlpronotifikace": asking.notify_of_professionals,
     }
     return [
         Route(path, problems(guarded(services, _endpoint(services, answer))), methods=["POST"])
@@ -160,6 +163,14 @@ class Asking:
     async def dispute_professional(self, caller: Caller, data: Json) -> Json:
         """A datum of the register of professionals is wrong."""
         return await self._dispute(caller, data, "Practitioner")
+
+    async def notify_of_providers(self, caller: Caller, data: Json) -> Json:
+        """Where the caller is told of changes of the register of providers."""
+        return await set_address(self._services, caller, "krpzs", data)
+
+    async def notify_of_professionals(self, caller: Caller, data: Json) -> Json:
+        """Where the caller is told of changes of the register of professionals."""
+        return await set_address(self._services, caller, "krzp", data)
 
     async def _dispute(self, caller: Caller, data: Json, usual: str) -> Json:
         number = await dispute(

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import Final
 
 from pater.access.caller import Caller
-from pater.domain import Answer, Operation, OperationRequest, Services
+from pater.domain import Answer, Operation, OperationRequest, Parameter, Services
 from pater.fhir.json import dumps, parse
 from pater.registers.providers.index import words_of
 from pater.registers.providers.nearby import MOST, WIDEST, Facility, Wish, find
@@ -40,8 +40,17 @@ def operation(services: Services) -> Operation:
         return Answer(200, body, {"content-type": "application/fhir+json"})
 
     return Operation(
-        "nearby", run, frozenset({"HealthcareService"}), methods=frozenset({"GET", "POST"})
-    )
+        "nearby", run, frozenset({"HealthcareService"}), methods=frozenset({"GET", "POST"}),
+        text="Which facilities near a place offer a service and are open, the nearest first.",
+        takes=(
+            Parameter("near", "string", "latitude|longitude[|distance[|km]]"),
+            Parameter("service", "string", "what they offer: code or system|code"),
+            Parameter("open", "dateTime", "when they are open"),
+            Parameter("text", "string", "beginnings of words of their names and places"),
+            Parameter("_count", "integer", f"how many, up to {MOST}"),
+        ),
+        gives=(Parameter("return", "Bundle", "Locations with their distance, and services", 1),),
+    )  # fmt: skip
 
 
 def _wish(inputs: Inputs) -> Wish:

@@ -9,26 +9,20 @@ from __future__ import annotations
 
 import codecs
 import csv
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from pater.fhir.search.text import normalise
+from pater.registers.csv_files import FileError, RowError
+
+__all__ = ["FileError", "Layout", "Row", "RowError", "layout_of", "rows"]
 
 _LONGEST_LINE: Final = 1_000_000  # bytes
 _SHOWN: Final = 20
 _TWICE: Final = frozenset("èìøùòïÈØ¹¾")
 _ONCE: Final = frozenset("čěřůňďČŘšž")
 _SNIFFED: Final = (";", ",", "\t", "|")
-
-
-class FileError(Exception):
-    """The file cannot be read as it is; the text says why and where."""
-
-
-class RowError(Exception):
-    """One row cannot be used; the text says why."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,29 +120,6 @@ def rows(path: Path, layout: Layout) -> Iterator[Row]:
                 yield Row(reader.line_num, mended, problem)
     except (OSError, UnicodeDecodeError) as error:
         raise FileError(f"the file cannot be read: {type(error).__name__}") from error
-
-
-def fold(name: str) -> str:
-    """A column's name without case, accents and punctuation."""
-    return "".join(each for each in normalise(name) if each.isalnum())
-
-
-def columns_of(header: Sequence[str], accepted: Mapping[str, Sequence[str]]) -> dict[str, int]:
-    """Where each field stands, by its names of columns; the first name that is there wins.
-
-    Raises FileError for a column that stands twice.
-    """
-    places: dict[str, int] = {}
-    for at, name in enumerate(map(fold, header)):
-        if name and name in places:
-            raise FileError(f"the column {header[at]} stands twice")
-        places[name] = at
-    found = {}
-    for field, names in accepted.items():
-        at = next((places[name] for name in map(fold, names) if name in places), -1)
-        if at >= 0:
-            found[field] = at
-    return found
 
 
 def _mended(text: str, twice: bool) -> str:

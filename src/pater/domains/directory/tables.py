@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import UTC, date, datetime
 from typing import Any
 from uuid import UUID
 
@@ -69,12 +69,26 @@ _DISPUTE = """
 insert into directory_dispute (id, type, target, element, claim, organization, who, at, state,
     answer, decided_by)
 values ($1, $2, $3, $4, $5, $6, $7, $8, 'open', '', '')
+on conflict (id) do nothing
 """
 _DISPUTES_OF = """
 select * from directory_dispute where (type, target) in
   (select * from unnest($1::text[], $2::text[])) and state = 'open' order by at limit 200
 """
-_OPEN = "select * from directory_dispute where state = 'open' order by at, id limit $1"
+_OPEN = """
+select * from directory_dispute where state = 'open' and (at, id) > ($1, $2)
+order by at, id limit $3
+"""
+_DECIDED = """
+select * from directory_dispute where decided is not null and (decided, id) < ($1, $2)
+order by decided desc, id desc limit $3
+"""
+_OF_PROVIDER = """
+select * from directory_dispute where organization = $1 and organization <> ''
+order by at desc limit $2
+"""
+_FIRST = (datetime.min.replace(tzinfo=UTC), UUID(int=0))
+_LAST = (datetime.max.replace(tzinfo=UTC), UUID(int=2**128 - 1))
 _DECIDE = """
 update directory_dispute set state = $2, answer = $3, decided = $4, decided_by = $5
 where id = $1 and state = 'open' returning id
@@ -115,7 +129,9 @@ class Waiting:
 
 @dataclass(frozen=True, slots=True)
 class Dispute:
-    """Somebody says that a datum of the register is wrong."""
+    """Somebody says that a datum of the register is wrong: a provider (`organization`, IČO), or
+    a basic register (`who`, with no organisation). `state`: open, accepted, refused.
+    """
 
     id: UUID
     type: str
@@ -124,6 +140,11 @@ class Dispute:
     claim: str
     organization: str
     at: datetime
+    who: str = ""
+    state: str = "open"
+    answer: str = ""
+    decided: datetime | None = None
+    decided_by: str = ""
 
 
 async def new_run(
@@ -236,9 +257,29 @@ async def disputes_of(db: Database, keys: Sequence[tuple[str, str]]) -> list[Dis
     return [_dispute(row) for row in rows]
 
 
-async def open_disputes(db: Database, count: int) -> list[Dispute]:
-    """The oldest open ones."""
-    return [_dispute(row) for row in await db.fetch(_OPEN, count)]
+async def open_disputes(
+    db: Database, count: int, after: tuple[datetime, UUID] | None = None
+) -> list[Dispute]:
+    """The oldest open ones; `after` = moment and id of the last one of the page before."""
+    return [_dispute(row) for row in await db.fetch(_OPEN, *(after or _FIRST), count)]
+
+
+async def decided_disputes(
+    db: Database, count: int, after: tuple[datetime, UUID] | None = None
+) -> list[Dispute]:
+    """Those that were decided, the latest first."""
+    return [_dispute(row) for row in await db.fetch(_DECIDED, *(after or _LAST), count)]
+
+
+async def disputes_by(db: Database, organization: str, count: int) -> list[Dispute]:
+    """What a provider said to be wrong, the newest first."""
+    return [_dispute(row) for row in await db.fetch(_OF_PROVIDER, organization, count)]
+
+
+async def dispute_by_id(db: Database, id: UUID) -> Dispute | None:
+    """One dispute."""
+    row = await db.fetchrow("select * from directory_dispute where id = $1", id)
+    return None if row is None else _dispute(row)
 
 
 async def decide_dispute(
@@ -249,7 +290,4 @@ async def decide_dispute(
 
 
 def _dispute(row: Record) -> Dispute:
-    return Dispute(
-        row["id"], row["type"], row["target"], row["element"], row["claim"],
-        row["organization"], row["at"],
-    )  # fmt: skip
+    return Dispute(**dict(row))

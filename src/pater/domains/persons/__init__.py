@@ -9,10 +9,10 @@ from __future__ import annotations
 from pathlib import Path
 
 from pater.domain import Domain, NavEntry, Parts, Services
-from pater.domains.persons import hl7, maiden, match
+from pater.domains.persons import files, hl7, maiden, match
 from pater.domains.persons.authorities import Authorities
-from pater.domains.persons.feed import Feed
-from pater.domains.persons.krp import native
+from pater.domains.persons.feed import Feed, alone
+from pater.domains.persons.krp import many, native
 from pater.domains.persons.krp.bulk import KIND as BULK
 from pater.domains.persons.krp.bulk import Bulk
 from pater.domains.persons.krp.operations import operations
@@ -38,7 +38,7 @@ def build(services: Services) -> Parts:
     renumbering = Renumbering(gate, db, registers.index, registers.merging)
     feed = Feed(gate, db, url, registers.registration, renumbering, authorities)
     crossing = CrossReference(gate, db, url, registers.registration, authorities)
-    looking = PatientSearch(db, registers.registration, authorities)
+    looking = PatientSearch(db, registers.registration, authorities, services.clock)
     questions = Questions(services, registers, feed)
     bulk = Bulk(services, registers)
     messages = hl7.parts(services, registers)
@@ -47,15 +47,17 @@ def build(services: Services) -> Parts:
             match.operation(services, registers),
             crossing.operation(),
             *operations(services, questions),
+            *many.operations(services, bulk),
         ],
         routes=[*bulk.routes(), *native.routes(services, questions)],
         jobs={BULK: bulk.work},
         creates={"Patient": feed.create},
         queried={"Patient": feed.queried},
         looking={"Patient": looking.look},
+        alone={"Patient": alone},
         pages=lambda context: routes(context, services, registers),
         ports=messages.ports,
-        tasks=[*messages.tasks, maiden.task(services)],
+        tasks=[*messages.tasks, *files.parts(services).tasks, maiden.task(services)],
         described={"Patient": {"supportedProfile": [PIXM_PATIENT, PDQM_PATIENT]}},
     )
 

@@ -1,9 +1,10 @@
 """The patient identity feed (IHE PIXm, ITI-104): a provider's system tells of its own patients.
 
-`PUT Patient?identifier=system|value` adds or revises one, with `active` false and a `link` of type
-`replaced-by` it resolves a duplicate, `DELETE` by the same query removes a number. `POST Patient`
-adds one by the number in the resource. What is kept is what the source says; the answer is that
-Patient, with a link to the register's own.
+`PUT Patient?identifier=system|value` adds or revises one, `POST Patient` with that query as
+If-None-Exist adds one that is not known, PUT with `active` false and a `link` of type `replaced-by`
+resolves a duplicate, `DELETE` by the same query removes a number. `POST Patient` adds one by the
+number in the resource. What is kept is what the source says; the answer is that Patient, with a
+link to the register's own.
 """
 
 from __future__ import annotations
@@ -62,10 +63,10 @@ class Feed:
     async def queried(
         self, caller: Caller, method: str, query: Query, resource: Resource | None, prefer: str
     ) -> Answer | None:
-        """PUT and DELETE of Patient by `identifier`."""
+        """PUT, DELETE and a conditional POST of Patient by `identifier`."""
         if caller.role not in ROLES:
             return None
-        await self.gate.require(caller, "update", "Patient")
+        await self.gate.require(caller, "create" if method == "POST" else "update", "Patient")
         source = await self._asked(caller, query)
         if method == "DELETE":
             await self.renumbering.end(caller, source)
@@ -73,6 +74,12 @@ class Feed:
         patient, own = await self._told(caller, resource or {})
         number = {"system": source.system, "value": source.value}
         patient = _with(patient, own, number)
+        if method == "POST":
+            known = await self.registration.find(source.system, source.value, source.name)
+            if known is None:
+                return await self._register(caller, patient, number, prefer)
+            await self.gate.identify(caller, [known[0]], "registered")
+            return await self._answer(200, source, known, prefer)
         into = await self._replaced_by(caller, patient)
         if into is not None:
             await self.renumbering.replace(caller, source, into)
@@ -210,6 +217,11 @@ class Feed:
                 raise _wrong("Patient.active", "a Patient that was replaced is not active")
             return await self._own(caller, system, value, f"{path}.identifier.system")
         return None
+
+
+def alone(caller: Caller) -> bool:
+    """Whether a caller's Patients are a feed, which is resolved one by one."""
+    return caller.role in ROLES
 
 
 def _as_known(identifier: Resource, authority: Authority) -> Resource:

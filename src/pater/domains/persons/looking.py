@@ -7,25 +7,32 @@ names the systems whose numbers are wanted; others are left out then (ITI-78 3.7
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from datetime import datetime
 from typing import Any, Final
 
 from pater.access.caller import Caller
 from pater.domain import Looked
 from pater.domains.persons import tables
-from pater.domains.persons.authorities import Authorities
+from pater.domains.persons.authorities import Authorities, Authority
+from pater.fhir.issues import Issue
 from pater.fhir.json import dumps, parse
 from pater.records.gate import Stored
 from pater.registers import sources
-from pater.registers.identifiers import tidy
+from pater.registers.accepting import born_in_vain
+from pater.registers.identifiers import canonical, check, tidy
 from pater.registers.registration import Registration
 
 Resource = dict[str, Any]
 Query = Sequence[tuple[str, str]]
 
 ROLES: Final = frozenset({"provider-system", "clinician"})
+KEPT: Final = frozenset({"rid", "rcis", "cpoj", "passport", "idcard"})
+"""Kinds of numbers that are kept without blanks and slashes, in capitals."""
 _NAME: Final = "identifier"
+_BORN: Final = "birthdate"
+_DATE: Final = len("2000-01-01")
 _NOBODY: Final = "-"
 _SUBSETTED: Final = {
     "system": "http://terminology.hl7.org/CodeSystem/v3-ObservationValue", "code": "SUBSETTED"
@@ -41,12 +48,14 @@ class PatientSearch:
     db: tables.Database
     registration: Registration
     authorities: Authorities
+    clock: Callable[[], datetime]
 
     async def look(self, caller: Caller, query: Query) -> Looked | None:
         """The search with the caller's own numbers looked up; None = it is an ordinary one."""
+        remarks = _vain(query, self.clock())
         asked = [value for name, value in query if name == _NAME and "|" in value]
         if not asked or caller.role not in ROLES or not caller.organization:
-            return None
+            return _as_kept(query, remarks)
         tokens = {value: [_token(each) for each in value.split(",")] for value in asked}
         systems = {system for each in tokens.values() for system, _ in each if system}
         known = await self.authorities.of(systems)
@@ -76,12 +85,12 @@ class PatientSearch:
             else:
                 made.append((name, value))
         if not own and not domains and made == list(query):
-            return None
+            return Looked(made, _unchanged, remarks) if remarks else None
 
         async def show(matches: Sequence[Stored]) -> list[Stored]:
             return await self._shown(caller, matches, domains)
 
-        return Looked(made, show)
+        return Looked(made, show, remarks)
 
     async def _shown(
         self, caller: Caller, matches: Sequence[Stored], domains: set[str]
@@ -120,8 +129,42 @@ def _token(text: str) -> tuple[str, str]:
     return (system, value) if bar else ("", text)
 
 
-def _alias(system: str, value: str, known: Any) -> str:
-    """The token in the canonical system."""
+def _alias(system: str, value: str, known: Mapping[str, Authority]) -> str:
+    """The token in the canonical system, a national number as it is kept."""
     if not system:
         return value
-    return f"{known[system].system if system in known else system}|{value}"
+    system = known[system].system if system in known else system
+    return f"{canonical(system)}|{tidy(system, value) if check(system, '').kind in KEPT else value}"
+
+
+def _vain(query: Query, now: datetime) -> list[Issue]:
+    """What of a search can be nobody's: numbers whose check fails, birth dates to come."""
+    found: list[Issue] = []
+    for name, value in query:
+        for each in value.split(",") if name == _NAME and "\\" not in value else ():
+            system, number = _token(each)
+            verdict = check(system, tidy(system, number)) if system and number else None
+            if verdict is not None and verdict.ok is False:
+                found.append(Issue("warning", "value", _NAME, verdict.problem))
+        problem = born_in_vain(value, now) if name == _BORN and len(value) == _DATE else ""
+        if problem:
+            found.append(Issue("warning", "business-rule", _BORN, problem))
+    return found
+
+
+def _as_kept(query: Query, remarks: Sequence[Issue]) -> Looked | None:
+    """A search with its national numbers as they are kept; None = they are, and nothing is to be
+    remarked.
+    """
+    made = [
+        (name, ",".join(_alias(*_token(each), {}) if "|" in each else each
+                        for each in value.split(",")))
+        if name == _NAME and "\\" not in value
+        else (name, value)
+        for name, value in query
+    ]  # fmt: skip
+    return Looked(made, _unchanged, remarks) if remarks or made != list(query) else None
+
+
+async def _unchanged(matches: Sequence[Stored]) -> list[Stored]:
+    return list(matches)

@@ -1,18 +1,23 @@
 """`Patient/$match` (FHIR R4; IHE PDQm, ITI-119): who of the register is like this Patient.
 
 In: `resource` (a Patient), `onlyCertainMatches`, `count`. Out: a searchset Bundle, the likeliest
-first, each entry with its score and the extension match-grade. Identification only.
+first, each entry with its score and the extension match-grade. Identification only. A number whose
+check fails and a date that cannot be are said in an entry of mode outcome.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
+from datetime import datetime
 from typing import Any, Final
 
 from pater.access.caller import Caller
 from pater.domain import Answer, Operation, OperationRequest, Services
+from pater.fhir.issues import Issue, operation_outcome
 from pater.fhir.json import dumps, parse
 from pater.fhir.validation.base import validate_base
+from pater.registers.accepting import usable
 from pater.registers.asking import Alike, alike, tells_enough
 from pater.registers.room import Registers
 from pater.rest.errors import HttpError
@@ -37,6 +42,7 @@ def operation(services: Services, registers: Registers) -> Operation:
         gate = services.gate
         await gate.require(caller, "ask", "Patient")
         patient, certain, count = _read(request)
+        remarks = _remarks(patient, services.clock())
         gate.admit(caller)
         organization = caller.organization if caller.role == "provider-system" else ""
         found = await alike(services.db, registers.index, patient, organization)
@@ -50,7 +56,10 @@ def operation(services: Services, registers: Registers) -> Operation:
             if each.person in shown
         ]
         bundle: dict[str, Any] = {"resourceType": "Bundle", "type": "searchset"}
-        bundle |= {"total": len(entries)} | ({"entry": entries} if entries else {})
+        bundle["total"] = len(entries)
+        if remarks:
+            entries.append({"resource": operation_outcome(remarks), "search": {"mode": "outcome"}})
+        bundle |= {"entry": entries} if entries else {}
         return Answer(200, dumps(bundle))
 
     return Operation("match", run, frozenset({"Patient"}), definition=DEFINITION)
@@ -65,11 +74,20 @@ def _read(request: OperationRequest) -> tuple[dict[str, Any], bool, int]:
     wrong = [each for each in validate_base(resource) if each.severity in ("error", "fatal")]
     if wrong:
         raise HttpError(422, "invalid", "", issues=wrong)
-    if not tells_enough(resource):
-        text = "say more: a number, or a name with a birth date, a postcode or a telephone"
-        raise HttpError(422, "required", text, path=path)
     certain = inputs.flag("onlyCertainMatches")
     return resource, certain, inputs.number("count", USUAL, least=1, most=MOST)
+
+
+def _remarks(patient: dict[str, Any], now: datetime) -> list[Issue]:
+    """What of the Patient can be nobody's, as warnings. Raises HttpError 422 when it is all."""
+    good, remarks = usable(patient, now)
+    if tells_enough(good):
+        return [replace(each, severity="warning") for each in remarks]
+    said = [each for each in remarks if each.severity == "error"]
+    text = "say more: a number, or a name with a birth date, a postcode or a telephone"
+    raise HttpError(
+        422, "required", "", issues=[*said, Issue("error", "required", "Patient", text)]
+    )
 
 
 def _as_parameters(request: OperationRequest) -> OperationRequest:

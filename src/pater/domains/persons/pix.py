@@ -14,10 +14,11 @@ from pater.access.caller import Caller
 from pater.domain import Answer, Operation, OperationRequest
 from pater.domains.persons import tables
 from pater.domains.persons.authorities import Authorities, Authority
+from pater.fhir.issues import Issue
 from pater.fhir.json import dumps, parse
 from pater.records.gate import Gate
 from pater.registers import sources
-from pater.registers.identifiers import tidy
+from pater.registers.identifiers import canonical, check, tidy
 from pater.registers.numbers import holder, person_of
 from pater.registers.registration import Registration
 from pater.rest.errors import HttpError
@@ -29,6 +30,7 @@ DEFINITION: Final = "https://profiles.ihe.net/ITI/PIXm/OperationDefinition/IHE.P
 SEES_ALL: Final = frozenset({"registrar", "loader"})
 """Roles to whom numbers of all organisations are shown."""
 _MOST_TARGETS: Final = 32
+_NOT_FOUND: Final = "sourceIdentifier Patient Identifier not found"
 _PATIENT: Final = "Patient/"
 
 
@@ -73,11 +75,14 @@ class CrossReference:
         shown = await self.gate.identify(caller, [person] if person else [], "ihe-pix")
         if person not in shown:
             await self.gate.missed(caller, [asked])
-            text = "sourceIdentifier Patient Identifier not found"
-            raise HttpError(404, "not-found", text, path=path)
+            issues = [Issue("error", "not-found", path, _NOT_FOUND)]
+            verdict = check(*source_of(authority, value))
+            if verdict.ok is False:
+                issues.append(Issue("error", "value", path, verdict.problem))
+            raise HttpError(404, "not-found", _NOT_FOUND, issues=issues)
         master = parse(shown[person].body)
         wanted = {known[each].system for each in targets}
-        source = (authority.system, tidy(authority.system, value))
+        source = source_of(authority, value)
         numbers = [*_numbers(master), *await self.local(caller, person)]
         parameters: list[Resource] = []
         for each in numbers:
@@ -119,6 +124,11 @@ class CrossReference:
                 number["assigner"] = {"display": source.title}
             found.append(number)
         return found
+
+
+def source_of(authority: Authority, value: str) -> tuple[str, str]:
+    """System and value of a number as they are kept."""
+    return canonical(authority.system), tidy(authority.system, value)
 
 
 def _numbers(master: Mapping[str, Any]) -> Iterator[Resource]:

@@ -32,7 +32,7 @@ def build(services: Services) -> Parts:
         redirects=(base + "/login/from/",),
     )
 
-    held = registers.filled(services.clock)
+    held = registers.demonstrated(services.clock)
 
     def shown(context: PageContext) -> Sequence[BaseRoute]:
         return [*pages(context, provider), *register_pages.pages(context, held)]

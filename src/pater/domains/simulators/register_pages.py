@@ -76,6 +76,9 @@ def routes(registers: Registers, token: str = "", slowly: float = SLOWLY) -> Seq
     async def business(request: Request) -> Any:
         return registers.businesses.get(request.path_params["ico"])
 
+    async def business_changes(request: Request) -> Any:
+        return registers.business_changes(*_page(request))
+
     async def mandates(request: Request) -> Any:
         return registers.mandate_changes(*_page(request))
 
@@ -85,6 +88,7 @@ def routes(registers: Registers, token: str = "", slowly: float = SLOWLY) -> Seq
         Route(PATH + "/rob/changes", served("rob", changes)),
         Route(PATH + "/ruian/addresses/{code}", served("ruian", address)),
         Route(PATH + "/ros/businesses/{ico}", served("ros", business)),
+        Route(PATH + "/ros/changes", served("ros", business_changes)),
         Route(PATH + "/reza/mandates", served("reza", mandates)),
     ]
 

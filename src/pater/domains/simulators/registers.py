@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any, Final
 
+from pater.domains.simulators import demonstration
 from pater.registers.identifiers import ico_from
 from pater.registers.people import Person, people
 
@@ -28,8 +29,8 @@ Entry = dict[str, Any]
 
 @dataclass
 class Registers:
-    """What the registers hold; `changed` and `moved` say in which order persons and mandates
-    changed last.
+    """What the registers hold; `changed`, `moved` and `traded` say in which order persons,
+    mandates and businesses changed last.
     """
 
     clock: Callable[[], datetime]
@@ -40,6 +41,7 @@ class Registers:
     mandates: dict[str, Entry] = field(default_factory=dict)
     changed: dict[str, int] = field(default_factory=dict)
     moved: dict[str, int] = field(default_factory=dict)
+    traded: dict[str, int] = field(default_factory=dict)
     last: int = 0
 
     def find(self, question: Entry) -> Entry | None:
@@ -65,6 +67,16 @@ class Registers:
         """Mandates that changed after a cursor."""
         names, cursor = _after(self.moved, after, count)
         return {"changes": [self.mandates[each] for each in names], "cursor": cursor}
+
+    def business_changes(self, after: str, count: int) -> Entry:
+        """IČO of businesses that changed after a cursor."""
+        names, cursor = _after(self.traded, after, count)
+        return {"changes": [{"ico": each} for each in names], "cursor": cursor}
+
+    def trade(self, ico: str, **values: str) -> None:
+        """Something of a business changes. KeyError for none."""
+        self.businesses[ico] = {**self.businesses[ico], **values}
+        self.traded[ico] = self._next()
 
     def change(self, pseudonym: str, **values: str) -> None:
         """Something of a person changes. KeyError for nobody."""
@@ -126,6 +138,15 @@ def filled(clock: Callable[[], datetime], count: int = COUNT) -> Registers:
             agent=numbers[one.mother], since=f"{one.born.isoformat()}T00:00:00+00:00",
             reference="matrika",
         )  # fmt: skip
+    return made
+
+
+def demonstrated(clock: Callable[[], datetime]) -> Registers:
+    """The same with the patients and providers of the demonstration."""
+    made = filled(clock)
+    made.persons |= {each["pseudonym"]: each for each in demonstration.persons()}
+    made.addresses |= {each["code"]: each for each in demonstration.addresses()}
+    made.businesses |= {each["ico"]: each for each in demonstration.businesses()}
     return made
 
 

@@ -441,3 +441,19 @@ def converter(parameter_type: str, kind: TypeRef) -> Converter | None:
     if found is None and parameter_type == "reference" and "." not in kind.name:
         return _inner_resource if kind.name[:1].isupper() else None
     return found
+
+
+_BEYOND: Mapping[str, Converter] = MappingProxyType(
+    {
+        "HumanName": _parts("text", "prefix", "suffix"),
+        "Address": _parts("text", "line", "district"),
+    }
+)
+
+
+def beyond(kind: TypeRef) -> Converter:
+    """For what a name or an address says beyond the parts that have parameters of their own.
+
+    Raises KeyError for another type.
+    """
+    return _BEYOND[kind.name]

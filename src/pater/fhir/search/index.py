@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 from pater.fhir.definitions import RESOURCE_TYPES, search_parameters
 from pater.fhir.fhirpath.compile import Code, Fn
 from pater.fhir.fhirpath.types import TypeRef
-from pater.fhir.search.convert import Converter, converter
+from pater.fhir.search.convert import Converter, beyond, converter
 from pater.fhir.search.parameters import COMBINED, indexed_parameters
 from pater.fhir.search.text import normalise
 from pater.fhir.search.values import (
@@ -115,13 +115,15 @@ def _table(type_name: str) -> _Table:
     by_key: dict[str, list[_Step]] = {}
     always: list[_Step] = []
     for code, parameter in indexed_parameters(type_name).items():
-        if (type_name, code) in COMBINED:
+        parts = COMBINED.get((type_name, code))
+        if parts and code not in parts:
             continue
         kind = parameter.definition.type
         for alternative in parameter.alternatives:
             if alternative.walks is not None:
                 for walk in alternative.walks:
-                    _plant(root, walk, code, converter(kind, walk.type))
+                    found = beyond(walk.type) if parts else converter(kind, walk.type)
+                    _plant(root, walk, code, found)
                 continue
             step = _evaluation(code, kind, alternative.code)
             if alternative.keys is None:

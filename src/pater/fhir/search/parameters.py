@@ -29,18 +29,45 @@ INDEXED = frozenset(("token", "reference", "string", "date", "number", "quantity
 _COLUMNS = frozenset(("_id", "_lastUpdated"))
 
 
+_NAME = ("name", "family", "given")
+_ADDRESS = (
+    "address", "address-city", "address-country", "address-postalcode", "address-state",
+)  # fmt: skip
 COMBINED: Mapping[tuple[str, str], tuple[str, ...]] = MappingProxyType(
     {
         ("Observation", f"combo-{what}"): (what, f"component-{what}")
         for what in ("code", "data-absent-reason", "value-concept", "value-quantity")
     }
-)
-"""Parameters that are by definition the union of others: they are asked as those, not indexed."""
+    | {(type, "name"): _NAME for type in ("Patient", "Practitioner")}
+    | {(type, "phonetic"): _NAME for type in ("Patient", "Practitioner")}
+    | {(type, "phonetic"): ("name",) for type in ("Person", "RelatedPerson")}
+    | {
+        (type, "address"): _ADDRESS
+        for type in ("InsurancePlan", "Location", "Organization", "Patient", "Person",
+                     "Practitioner", "RelatedPerson")
+    }
+)  # fmt: skip
+"""Parameters that are by definition the union of others: they are asked as those.
+
+What a parameter that names itself too says beyond the others (the text of a name, the lines of an
+address) is indexed under it; one that does not name itself is not indexed.
+"""
+_SORTED = MappingProxyType({"name": "family", "phonetic": "family", "address": "address-city"})
 
 
 def asked_as(type_name: str, param: str) -> tuple[str, ...]:
     """The parameters under which the values of a parameter are indexed."""
     return COMBINED.get((type_name, param)) or (param,)
+
+
+def sorted_as(type_name: str, param: str) -> tuple[str, ...]:
+    """The parameters whose values put resources in order: of a whole name or address one part.
+
+    FHIR leaves open what the order of such a parameter is; one part is what its index is in.
+    """
+    asked = asked_as(type_name, param)
+    chosen = _SORTED.get(param)
+    return (chosen,) if chosen in asked else asked
 
 
 class Alternative(NamedTuple):

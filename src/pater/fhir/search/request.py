@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Literal
@@ -266,6 +266,19 @@ class SearchRequest:
         yield from self.conditions
         if self.filter is not None:
             yield from leaves(self.filter)
+
+
+def with_leaves(node: Node, change: Callable[[Condition], Condition]) -> Node:
+    """The filter with each of its conditions as `change` makes it."""
+    match node:
+        case And(parts):
+            return And(tuple(with_leaves(part, change) for part in parts))
+        case Or(parts):
+            return Or(tuple(with_leaves(part, change) for part in parts))
+        case Not(part):
+            return Not(with_leaves(part, change))
+        case _:
+            return change(node)
 
 
 def leaves(node: Node) -> Iterator[Condition]:

@@ -23,6 +23,7 @@ from pater.registers.basic.identities import CALLER, Identities
 from pater.registers.basic.ports import Mandates
 from pater.registers.basic.secrets import Pseudonyms
 from pater.registers.basic.told import REPRESENTATIONS, Mandate
+from pater.registers.related_persons import RELATION, name_of, related_person
 from pater.store.database import Database, Record
 from pater.store.person_tables import PersonTable
 from pater.store.read import read_many
@@ -38,22 +39,21 @@ PERSON_TABLES: Final = (
 )
 ADMINISTRATION: Final = "administration"
 """The service for which somebody looks after a provider's certificates here."""
-_RELATION: Final = {"parent": "PRN", "guardian": "GUARD", "authorised": "POWATT"}
-_ROLE_CODES: Final = "http://terminology.hl7.org/CodeSystem/v3-RoleCode"
 
 _COLUMNS: Final = (
     "id, kind, organization, person_key, person, agent_key, agent, services, categories,"
-    " reference, since, until, ended, received"
+    " reference, since, until, ended, received, agent_name"
 )
 _KEEP: Final = f"""
 insert into authorisation ({_COLUMNS})
-values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)
+values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15)
 on conflict (id) do update
 set kind = excluded.kind, organization = excluded.organization, person_key = excluded.person_key,
     person = excluded.person, agent_key = excluded.agent_key, agent = excluded.agent,
     services = excluded.services, categories = excluded.categories,
     reference = excluded.reference, since = excluded.since, until = excluded.until,
-    ended = excluded.ended, received = excluded.received
+    ended = excluded.ended, received = excluded.received, agent_name = excluded.agent_name
+where authorisation.source = 'reza'
 """  # noqa: S608 constants
 # Whom a merge moved stays where the merge put it: the claims that gave the numbers moved too.
 _REPRESENT: Final = """
@@ -126,6 +126,7 @@ class Authorisations:
             "agent_key": self._names.key(one.agent), "agent": 0, "services": list(one.services),
             "categories": kept, "reference": one.reference, "since": one.since,
             "until": min(one.until or EVER, EVER), "ended": one.ended, "received": self._clock(),
+            "agent_name": "",
         }  # fmt: skip
 
     async def _take(self, rows: Sequence[dict[str, Any]]) -> None:
@@ -138,6 +139,7 @@ class Authorisations:
             person, patient = held.get(row["person_key"], nobody)
             agent, who = held.get(row["agent_key"], nobody)
             row = {**row, "person": person, "agent": agent}
+            row["agent_name"] = name_of(bodies[who]) if who in bodies else ""
             statements = [Statement(_KEEP, tuple(row[name] for name in _COLUMNS.split(", ")))]
             changes = []
             if person and agent and person != agent and {patient, who} <= set(bodies):
@@ -180,7 +182,7 @@ def _represent(
     return Statement(
         _REPRESENT,
         (
-            _id(row), row["person"], patient, _name(child), row["agent"], _name(other),
+            _id(row), row["person"], patient, name_of(child), row["agent"], name_of(other),
             row["kind"], row["reference"], row["categories"], born, row["since"], until,
             row["ended"], row["received"],
         ),
@@ -190,29 +192,14 @@ def _represent(
 def _related(row: dict[str, Any], patient: str, other: dict[str, Any], now: datetime) -> Change:
     """The representation as a RelatedPerson of the represented."""
     over = row["until"] if row["ended"] is None else min(row["until"], row["ended"])
-    period = {"start": _instant(row["since"])}
-    if over < EVER:
-        period["end"] = _instant(over)
-    coding = {"system": _ROLE_CODES, "code": _RELATION[row["kind"]]}
-    resource = {
-        "resourceType": "RelatedPerson",
-        "id": _id(row),
-        "active": now < over,
-        "patient": {"reference": f"Patient/{patient}"},
-        "relationship": [{"coding": [coding]}],
-        "name": [{"text": _name(other)}] if _name(other) else [],
-        "period": period,
-    }
-    made = {name: value for name, value in resource.items() if value != []}
+    made = related_person(
+        _id(row), row["kind"], patient, name_of(other), row["since"], over, now
+    )  # fmt: skip
     return Change("update", "RelatedPerson", _id(row), made, person=row["person"])
 
 
 def _id(row: dict[str, Any]) -> str:
     return str(uuid5(NAMESPACE_URL, f"urn:pater:reza:{row['id']}"))
-
-
-def _instant(moment: datetime) -> str:
-    return moment.isoformat(timespec="seconds")
 
 
 def _born(patient: dict[str, Any]) -> date | None:
@@ -222,13 +209,4 @@ def _born(patient: dict[str, Any]) -> date | None:
         return None
 
 
-def _name(patient: dict[str, Any]) -> str:
-    names = [each for each in patient.get("name", ()) if each.get("use") != "old"]
-    names.sort(key=lambda each: each.get("use") not in ("official", "usual"))
-    if not names:
-        return ""
-    parts = (*names[0].get("given", ()), names[0].get("family", ""))
-    return " ".join(part for part in parts if part)
-
-
-assert set(_RELATION) == REPRESENTATIONS
+assert set(RELATION) == REPRESENTATIONS

@@ -7,6 +7,7 @@
 | `GET /rob/changes?after=&count=` | 200 `{"changes": [{"pseudonym"}], "cursor"}` |
 | `GET /ruian/addresses/{code}` | 200 an address, 404 |
 | `GET /ros/businesses/{ico}` | 200 a business, 404 |
+| `GET /ros/changes?after=&count=` | 200 `{"changes": [{"ico"}], "cursor"}`, 404: it tells none |
 | `GET /reza/mandates?after=&count=` | 200 `{"changes": [a mandate], "cursor"}` |
 
 Persons are asked for by POST: what names somebody stands in no address. The shapes are in `told`.
@@ -31,6 +32,7 @@ from pater.registers.basic.told import (
     read_address,
     read_business,
     read_changes,
+    read_ico,
     read_mandate,
     read_person,
     read_pseudonym,
@@ -79,13 +81,21 @@ class Calling:
         found = await self._ask("GET", f"/ros/businesses/{ico}")
         return None if found is None else read_business(found, ico)
 
+    async def business_changes(self, after: str, count: int) -> Changed:
+        """See `ports.Businesses`; a gateway may tell no changes."""
+        found = await self._ask("GET", "/ros/changes", query=_asked(after, count))
+        if found is None:
+            return Changed((), after)
+        page = read_changes(found, count)
+        return Changed(tuple(map(read_ico, page.items)), page.cursor)
+
     async def mandates(self, after: str, count: int) -> Changed:
         """See `ports.Mandates`."""
         page = await self._page("/reza/mandates", after, count)
         return Changed(tuple(map(read_mandate, page.items)), page.cursor)
 
     async def _page(self, path: str, after: str, count: int) -> Changed:
-        found = await self._ask("GET", path, query={"after": after, "count": str(count)})
+        found = await self._ask("GET", path, query=_asked(after, count))
         if found is None:
             raise Unusable("there are no changes at this address")
         return read_changes(found, count)
@@ -123,3 +133,7 @@ class Calling:
             return orjson.loads(bytes(content))
         except orjson.JSONDecodeError as error:
             raise Unusable("the answer is no JSON") from error
+
+
+def _asked(after: str, count: int) -> dict[str, str]:
+    return {"after": after, "count": str(count)}

@@ -32,6 +32,9 @@ insert into basic_answer (register, key, received, until, body) values ($1, $2, 
 on conflict (register, key) do update
 set received = excluded.received, until = excluded.until, body = excluded.body
 """
+_EXPIRE: Final = """
+update basic_answer set until = $3 where register = $1 and key = $2 and until > $3
+"""
 _TIDY: Final = """
 delete from basic_answer where ctid = any(array(
   select ctid from basic_answer where until < $1 order by until limit $2))
@@ -105,6 +108,10 @@ class Public:
         until = now + (NOTHING if said is None else VALID[register])
         await self._db.execute(_KEEP, register, key, now, until, body_text)
         return Answer(said, now)
+
+    async def expire(self, register: Register, key: str) -> None:
+        """What is kept is believed no longer: something changed."""
+        await self._db.execute(_EXPIRE, register, key, self._clock())
 
     async def tidy(self) -> None:
         """Answers that nobody would believe any more go, some at a time."""

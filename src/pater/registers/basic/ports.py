@@ -36,6 +36,9 @@ class Businesses(Protocol):
     async def business(self, ico: str) -> Business | None:
         """The business of an IČO."""
 
+    async def business_changes(self, after: str, count: int) -> Changed:
+        """IČO of businesses of which something changed after a cursor ("" = ever)."""
+
 
 class Mandates(Protocol):
     """The register of rights and mandates (REZA). Raises Down."""

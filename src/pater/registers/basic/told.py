@@ -204,6 +204,14 @@ def read_pseudonym(value: Any) -> str:
     return _text(_object(value), "pseudonym")
 
 
+def read_ico(value: Any) -> str:
+    """Which business changed. Raises Unusable."""
+    ico = _text(_object(value), "ico")
+    if check_ico(ico).ok is False:
+        raise Unusable("ico is no IČO")
+    return ico
+
+
 def _object(value: Any) -> Mapping[str, Any]:
     if not isinstance(value, dict):
         raise Unusable("the answer is no object")

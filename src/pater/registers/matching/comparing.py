@@ -13,11 +13,16 @@ from typing import Final, NamedTuple
 from rapidfuzz.distance import DamerauLevenshtein, JaroWinkler
 
 from pater.registers.matching.features import Address, Features
-from pater.registers.matching.names import familiar
+from pater.registers.matching.names import familiar, heard
+from pater.registers.matching.spelling import other_script, readings
 
 NEUTRAL: Final = -1
-_GIVEN_DIFFERENT: Final = 8
+_GIVEN_DIFFERENT: Final = 9
+_GIVEN_VAGUE: Final = 6  # from here on an initial, or letters that differ
 _BORN_DIFFERENT: Final = 6
+_SPELLED: Final = 0.7  # two spellings of one name are at least so alike, and few others
+_SURE: Final = 0.88  # of names that stand in each other's place
+_MISSPELT: Final = 0.8
 _alike = JaroWinkler.similarity
 _edits = DamerauLevenshtein.distance
 
@@ -39,30 +44,51 @@ def _families(a: Features, b: Features) -> int:
         return 0
     one, other = a.stems, b.stems
     if one[0] == other[0]:
-        return 1 if a.families_plain[0] == b.families_plain[0] else 2
+        if a.families_plain[0] != b.families_plain[0]:
+            return 3
+        return 2 if _scripts_differ(mine[0], theirs[0]) else 1
     if len(one) + len(other) > 2 and not set(one).isdisjoint(other):
+        return 3
+    alike = _alike(one[0], other[0])
+    if alike >= _SPELLED and not heard(mine[0]).isdisjoint(heard(theirs[0])):
         return 2
     if a.former or b.former:
         former = not {*one, *a.former}.isdisjoint(b.former) or not set(a.former).isdisjoint(other)
         if former:
-            return 3
+            return 4
     if _swapped(a, b):
-        return 4
-    if _parts_meet(one[0], other[0]):
         return 5
-    alike = _alike(one[0], other[0])
-    return 6 if alike >= 0.92 else 7 if alike >= 0.84 else 8
+    if _parts_meet(one[0], other[0]):
+        return 6
+    return 7 if alike >= 0.92 else 8 if alike >= 0.84 else 9
+
+
+def _scripts_differ(one: str, other: str) -> bool:
+    return other_script(one) != other_script(other)
 
 
 def _swapped(a: Features, b: Features) -> bool:
-    """Whether the family name of one is the given name of the other, and the other way round."""
+    """Whether the family name of one is the given name of the other, and the other way round.
+
+    One of the two surely, the other may be misspelt too.
+    """
     if not (a.givens and b.givens):
         return False
     family, given = a.families_plain[0], a.givens_plain[0]
     other_family, other_given = b.families_plain[0], b.givens_plain[0]
-    if family == other_given and other_family == given:
-        return True
-    return _alike(family, other_given) >= 0.88 and _alike(other_family, given) >= 0.88
+    one, other = _alike(family, other_given), _alike(given, other_family)
+    if max(one, other) < _SPELLED:
+        return False
+    sure = (
+        one >= _SURE or not readings(a.families[0]).isdisjoint(readings(b.givens[0])),
+        other >= _SURE or not readings(a.givens[0]).isdisjoint(readings(b.families[0])),
+    )
+    return any(sure) and all(
+        said or alike >= _MISSPELT or _one_edit(*pair)
+        for said, alike, pair in zip(
+            sure, (one, other), ((family, other_given), (given, other_family)), strict=True
+        )
+    )
 
 
 def _parts_meet(one: str, other: str) -> bool:
@@ -80,19 +106,21 @@ def _givens(a: Features, b: Features) -> int:
     one, other = a.givens_plain, b.givens_plain
     first, second = one[0], other[0]
     if first == second:
-        return 1
-    if len(one) + len(other) > 2 and not set(one).isdisjoint(other):
-        return 2
-    if familiar(first, second):
-        return 3
-    if a.families and b.families and _swapped(a, b):
-        return 4
-    if len(first) == 1 or len(second) == 1:
-        return 5 if first[0] == second[0] else 8
+        return 2 if _scripts_differ(mine[0], theirs[0]) else 1
     alike = _alike(first, second)
+    if alike >= _SPELLED and not readings(mine[0]).isdisjoint(readings(theirs[0])):
+        return 2
+    if len(one) + len(other) > 2 and not set(one).isdisjoint(other):
+        return 3
+    if familiar(first, second):
+        return 4
+    if a.families and b.families and _swapped(a, b):
+        return 5
+    if len(first) == 1 or len(second) == 1:
+        return 6 if first[0] == second[0] else 9
     if alike >= 0.92:
-        return 6
-    return 7 if alike >= 0.8 or _edits(first, second, score_cutoff=1) <= 1 else 8
+        return 7
+    return 8 if alike >= 0.8 or _edits(first, second, score_cutoff=1) <= 1 else 9
 
 
 def _born(a: Features, b: Features) -> int:
@@ -289,13 +317,13 @@ _NUMBER_LEVELS: Final = ("same", "one-digit", "two-digits", "different")
 ATTRIBUTES: Final[Mapping[str, Attribute]] = MappingProxyType(
     {
         "family": Attribute(
-            ("same", "marks", "gender-form", "former", "swapped", "part", "near", "alike",
-             "different"),
+            ("same", "marks", "spelling", "gender-form", "former", "swapped", "part", "near",
+             "alike", "different"),
             _families,
         ),
         "given": Attribute(
-            ("same", "marks", "second-name", "familiar", "swapped", "initial", "near", "alike",
-             "different"),
+            ("same", "marks", "spelling", "second-name", "familiar", "swapped", "initial", "near",
+             "alike", "different"),
             _givens,
         ),
         "born": Attribute(
@@ -342,7 +370,7 @@ def contradictions(a: Features, b: Features) -> tuple[str, ...]:
     if a.sex and b.sex and a.sex != b.sex and not same_number:
         found.append("sex")
     given = _givens(a, b)
-    if given == 8 or (given >= 5 and not same_number):
+    if given == _GIVEN_DIFFERENT or (given >= _GIVEN_VAGUE and not same_number):
         found.append("given")
     born = _born(a, b)
     if born == 6 or (born > 0 and not same_number):

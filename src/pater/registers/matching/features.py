@@ -11,7 +11,6 @@ import unicodedata
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Final, NamedTuple
 
-from pater.fhir.search.text import normalise
 from pater.registers.identifiers import (
     BIRTH_NUMBER,
     ID_CARD,
@@ -22,6 +21,7 @@ from pater.registers.identifiers import (
     check,
 )
 from pater.registers.matching.names import stem
+from pater.registers.matching.spelling import plain as latin
 
 Resource = Mapping[str, Any]
 
@@ -36,6 +36,9 @@ _LONGEST: Final = 60
 _LINE: Final = re.compile(r"(.*?)(?:^|\s+)(?:c\.?\s*p\.?\s*|č\.?\s*p\.?\s*)?([0-9]+[0-9/a-z]*)$")
 _DATE: Final = re.compile(r"[0-9]{4}(-[0-9]{2}(-[0-9]{2})?)?")
 _FIELD, _ITEM, _PART = "\x1e", "\x1f", "\x1d"
+_RULE: Final = "2"  # by which features are made; before, Latin names only and middle words kept
+_FIELDS: Final = 18
+_MIDDLE: Final = frozenset({"thi", "van"})  # tell the sex in Vietnamese names, and nothing else
 _CONTROL: Final = dict.fromkeys(range(32), " ")
 
 
@@ -87,8 +90,8 @@ def fold(text: str) -> str:
 
 
 def plain(text: str) -> str:
-    """Without marks, case and control characters, bounded."""
-    return normalise(text.translate(_CONTROL))[:_LONGEST].strip()
+    """In Latin letters without marks, case and control characters, bounded."""
+    return latin(text.translate(_CONTROL))[:_LONGEST].strip()
 
 
 def features_of(patient: Resource) -> Features:
@@ -144,13 +147,28 @@ def _names(patient: Resource) -> tuple[tuple[str, ...], tuple[str, ...], tuple[s
         past = name.get("use") in _PAST_NAMES or ended
         family = name.get("family")
         if isinstance(family, str):
-            (former if past else current).append(fold(family))
+            (former if past else current).append(_family(fold(family)))
         for given in _texts(name.get("given")):
             givens.extend(fold(given).split())
     if not any(current):
         current, former = former, []
     families = _few(current)
-    return families, _few(each for each in former if each not in families), _few(givens)
+    former = [each for each in former if each not in families]
+    return families, _few(former), _few(_telling(givens))
+
+
+def _family(name: str) -> str:
+    """A family name without the middle word that came with it: Nguyen Thi."""
+    words = name.split()
+    while len(words) > 1 and plain(words[-1]) in _MIDDLE:
+        words.pop()
+    return " ".join(words)
+
+
+def _telling(givens: list[str]) -> list[str]:
+    """Given names without middle words, unless there is nothing else."""
+    told = [each for each in givens if plain(each) not in _MIDDLE]
+    return told or givens[-1:]
 
 
 def _identifiers(patient: Resource) -> tuple[dict[str, str], tuple[str, ...], str]:
@@ -292,6 +310,7 @@ def pack(features: Features) -> bytes:
             f.mother,
             f.order,
             f.checked,
+            _RULE,
         )
     ).encode()
 
@@ -315,13 +334,13 @@ def _unpacked_address(text: str) -> Address:
 def unpack(data: bytes) -> Features:
     """The features that `pack` made bytes of. ValueError when they are something else."""
     fields = data.decode().split(_FIELD)
-    if len(fields) != 18:
+    if len(fields) != _FIELDS + 1 and len(fields) != _FIELDS:
         raise ValueError("these bytes are no features")
     families = _items(fields[0])
     families_plain = _filled(fields[1], families)
     givens = _items(fields[4])
     number = fields[8]
-    return Features(
+    features = Features(
         families,
         families_plain,
         _filled(fields[2], families_plain),
@@ -340,4 +359,19 @@ def unpack(data: bytes) -> Features:
         fields[15],
         fields[16],
         fields[17],
+    )
+    return features if len(fields) > _FIELDS else _renewed(features)
+
+
+def _renewed(old: Features) -> Features:
+    """Features that were made by the first rule, as they are made now."""
+    families = _few(map(_family, old.families))
+    families_plain = tuple(map(plain, families))
+    givens = _few(_telling(list(old.givens)))
+    return old._replace(
+        families=families,
+        families_plain=families_plain,
+        stems=tuple(map(stem, families_plain)),
+        givens=givens,
+        givens_plain=tuple(map(plain, givens)),
     )

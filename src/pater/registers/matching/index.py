@@ -12,6 +12,7 @@ from typing import Any, Final, NamedTuple
 
 from pater.fhir.definitions import TYPE_NUMBER
 from pater.registers.matching.features import Features, features_of, pack, unpack
+from pater.registers.matching.former import former_keys
 from pater.registers.matching.keys import blocking_keys
 from pater.registers.matching.model import Decision, Model, Score, decide
 from pater.store.database import Connection, Database
@@ -23,6 +24,8 @@ MOST: Final = 120
 """Persons that are compared at once, those who share the most keys."""
 PAIRS: Final = 10
 """Pairs of common keys that are asked again together."""
+RULE: Final = "2"
+"""By which rule entries are made. Another one has all of them made anew at the next start."""
 _PATIENT: Final = TYPE_NUMBER["Patient"]
 
 FOUND: Final = "select person, features from persons_alike($1, $2, $3, $4, $5)"
@@ -35,6 +38,7 @@ on conflict (person) do update set keys = excluded.keys, features = excluded.fea
 where person_index.keys <> excluded.keys or person_index.features <> excluded.features
 """  # noqa: S608 a number of the program
 _OF: Final = "select person, features from person_index where person = any($1::bigint[])"
+_MADE: Final = "select rule from person_index_made"
 _GONE: Final = "delete from person_index where person = $1"
 
 
@@ -87,20 +91,26 @@ async def copy_entries(connection: Connection, entries: Sequence[tuple[int, Entr
 class PersonIndex:
     """Finds and compares persons of one database."""
 
-    def __init__(self, db: Database, model: Model) -> None:
+    def __init__(self, db: Database, model: Model, *, settled: bool = True) -> None:
+        """`settled`: whether no entry of the rule before is left; else it is asked until so."""
         self._db = db
         self.model = model
+        self._settled = settled
 
     async def candidates(
         self, features: Features, *, without: frozenset[int] = frozenset()
     ) -> list[tuple[int, Features]]:
         """Persons who share a key with these features, those with the most keys first.
 
-        At most MOST, whatever is asked; never a walk through the table.
+        At most MOST, whatever is asked; never a walk through the table. While entries are made
+        anew, those of the rule before are found by their keys too.
         """
         keys = blocking_keys(features)
         if not keys:
             return []
+        if not self._settled:
+            self._settled = await self._db.fetchval(_MADE) == RULE
+            keys = keys if self._settled else tuple({*keys, *former_keys(features)})
         rows = await self._db.fetch(FOUND, keys, EACH, PAIRS, list(without), MOST)
         return [(row["person"], unpack(row["features"])) for row in rows]
 

@@ -17,7 +17,7 @@ from pater.registers.matching.comparing import ATTRIBUTES, Compare, contradictio
 from pater.registers.matching.features import Features
 
 Outcome = Literal["match", "possible", "new"]
-DEFAULT: Final = "cz-1"
+DEFAULT: Final = "cz-2"
 PRIOR: Final = "prior"
 """Name of the first part of a score: how rarely two records that are compared are one person."""
 
@@ -72,10 +72,7 @@ class Model:
         self._weighed = tuple(
             _Weighed(
                 ATTRIBUTES[attribute].compare,
-                tuple(
-                    Part(attribute, level, float(weights[level]))
-                    for level in ATTRIBUTES[attribute].levels
-                ),
+                _parts(attribute, weights),
                 {"family": 1, "given": 2}.get(attribute, 0),
             )
             for attribute, weights in data["attributes"].items()
@@ -95,7 +92,7 @@ class Model:
             if level < 0:
                 continue
             part = levels[level]
-            if named and level < 3:
+            if named and level < 4:
                 part = self._by_name(part, named, a, b)
             parts.append(part)
             weight += part.weight
@@ -111,6 +108,16 @@ class Model:
             found, rare = self._givens, self._rare[1]
             more = min(found.get(a.givens_plain[0], rare), found.get(b.givens_plain[0], rare))
         return Part(part.attribute, part.level, max(part.weight + more, 0.0))
+
+
+def _parts(attribute: str, weights: Mapping[str, float]) -> tuple[Part, ...]:
+    """The levels of an attribute; one that an older file has not weighs like the next it has."""
+    made: list[Part] = []
+    weight = 0.0
+    for level in reversed(ATTRIBUTES[attribute].levels):
+        weight = float(weights.get(level, weight))
+        made.append(Part(attribute, level, weight))
+    return tuple(reversed(made))
 
 
 @lru_cache(maxsize=8)

@@ -1,6 +1,6 @@
 """Names as they are written and heard: the ending of the gender, the sound, familiar forms.
 
-Pure. Everything here takes names without marks and case (`features.plain`).
+Pure. Everything here but `heard` takes names without marks and case (`spelling.plain`).
 """
 
 from __future__ import annotations
@@ -9,52 +9,63 @@ import re
 from functools import lru_cache
 from typing import Final
 
-_ENDINGS: Final = ("skaja", "skij", "skyj", "skyi", "ckaja", "ckij", "ckyj", "ska", "sky", "cka",
-                   "cky")  # fmt: skip
+from pater.registers.matching.spelling import canonical, readings
+
+_ENDINGS: Final = ("skaja", "skaia", "skaya", "skij", "skyj", "skyi", "skii", "skiy", "ckaja",
+                   "ckij", "ckyj", "ska", "sky", "ski", "cka", "cky")  # fmt: skip
 _VOWELS: Final = "aeiouy"
 _FLEETING: Final = re.compile(r"(?<=[^aeiouy])e(?=[kcl]$)")  # Hájek, Hájková; Němec, Němcová
 
-_SOUNDS: Final = tuple(
-    (re.compile(pattern), sound)
-    for pattern, sound in (
-        ("shch|schtsch", "s"), ("tsch|tch", "c"), ("sch", "s"), ("[kc]h", "h"), ("ph", "f"),
-        ("zh", "z"), ("sh|sz", "s"), ("cz|tz|ts", "c"), ("th", "t"), ("ck", "k"), ("qu", "kv"),
-        ("q", "k"), ("x", "ks"), ("w", "v"), ("[yj]", "i"), ("g", "k"), ("d", "t"), ("b", "p"),
-        ("z", "s"), ("v", "f"), (r"(.)\1+", r"\1"),
-    )
-)  # fmt: skip
+_SOUNDS: Final = str.maketrans("gdbzv", "ktpsf")
+_DOUBLED: Final = re.compile(r"(.)\1+")
 _CODE: Final = 5
 
 _FAMILIAR: Final = (
-    "jan honza jenda jenik johan johann john ivan", "josef pepa pepik jozef joseph jozka",
-    "jiri jirka juraj georg george yuri jurij", "frantisek franta fanda frantik franz ferko",
-    "vaclav vasek vena wenzel", "antonin tonda tonik anton toni", "karel kaja karl karol charles",
-    "jaroslav jarda jara yaroslav", "miroslav mirek mira", "stanislav standa stana",
-    "vladimir vlada vladik volodymyr", "ladislav lada laco vladislav", "zdenek zdena zdenda",
-    "petr peta petya petro peter pjotr", "pavel pavlik pavol pavlo paul", "tomas tom tomasek",
-    "martin mara martas", "michal misa michael mike mykhailo", "jakub kuba jacob kubik",
-    "lukas luky lucas", "ondrej ondra andrej andrew andrii", "vojtech vojta bela",
-    "matej mates matyas matias", "david davidek dave", "daniel dan danek danny",
-    "filip fila philip", "adam ada adamek", "dominik domca", "marek mara mark", "milan milos",
-    "roman roma", "radek radoslav", "radomir radim", "rudolf ruda", "bohumil bohous",
-    "oldrich olda", "otakar ota oto", "eduard eda edward", "robert bob", "richard risa",
-    "viktor vitek", "vit vitek", "alexandr sasa alex aleksandr oleksandr alexander",
-    "nikola niki nikol nicole", "kristyna tyna kristina kristi christina", "katerina katka kata "
-    "kaca katarina catherine kateryna", "jana janicka jaja", "marie maruska marenka maria mary",
-    "anna anicka andulka anezka ana hana", "eva evicka evka", "hana hanka hanicka hanna",
+    "jan honza jenda jenik johan johann john jano janko janos",
+    "josef pepa pepik jozef joseph jozka yosyp iosif",
+    "jiri jirka juraj georg george yuri jurij yurii iurii heorhii georgij georgii gyorgy",
+    "frantisek franta fanda frantik franz ferko", "vaclav vasek vena wenzel",
+    "antonin tonda tonik anton toni", "karel kaja karl karol charles",
+    "jaroslav jarda jara yaroslav iaroslav", "miroslav mirek mira", "stanislav standa stana",
+    "vladimir vlada vladik volodymyr wladimir", "ladislav lada laco vladislav",
+    "zdenek zdena zdenda", "petr peta petya petro peter pjotr piotr petar",
+    "pavel pavlik pavol pavlo paul palo", "tomas tom tomasek", "martin mara martas",
+    "michal misa michael mike mykhailo mychajlo mikhail michail misko", "jakub kuba jacob kubik",
+    "lukas luky lucas", "ondrej ondra andrej andrew andrii andrij andrei andrey andreas",
+    "vojtech vojta bela", "matej mates mathew", "matyas matias", "david davidek dave",
+    "daniel dan danek danny", "filip fila philip", "adam ada adamek", "dominik domca",
+    "marek mara mark", "milan milos", "roman roma", "radek radoslav", "radomir radim",
+    "rudolf ruda", "bohumil bohous", "oldrich olda", "otakar ota oto", "eduard eda edward",
+    "robert bob", "richard risa", "viktor vitek", "vit vitek",
+    "alexandr sasa alex aleksandr oleksandr alexander olexandr", "nikola niki nikol nicole",
+    "kristyna tyna kristina kristi christina",
+    "katerina katka kata kaca katarina catherine kateryna jekaterina ekaterina yekaterina",
+    "jana janicka jaja", "marie maruska marenka maria mary marija mariia mariya",
+    "anna anicka andulka ana hanna ganna", "eva evicka evka", "hana hanka hanicka hanna",
     "lenka helena lena", "lucie lucka lucia", "petra petruska", "veronika verca verka",
     "vera verka", "tereza terka tera terezie theresa", "zuzana zuzka zuza susanna",
-    "marketa meda margita margareta", "alzbeta bety betka eliska elizabeth", "barbora bara "
-    "barca barbara barunka", "jitka jituska judita", "ludmila lida lidka lyudmyla",
-    "jaroslava jarka jaruska", "miroslava mirka", "zdenka zdena zdenicka", "vlasta vlastimila",
-    "bozena boza", "dana danka", "dagmar dasa", "drahomira draha", "ivana iva ivanka",
-    "jirina jirka jirinka", "kamila kami", "karolina kaja karla", "klara klarka clara",
-    "magdalena magda majda", "michaela misa", "monika monca", "natalie natalka natasa natalia "
-    "nataliia", "olga olina olha", "pavla pavlina", "renata rena", "romana roma", "sarka sari",
+    "marketa meda margita margareta", "alzbeta bety betka elizabeth", "eliska elizabeth",
+    "barbora bara barca barbara barunka", "jitka jituska judita",
+    "ludmila lida lidka lyudmyla liudmyla ljudmyla ljudmila lyudmila", "jaroslava jarka jaruska",
+    "miroslava mirka", "zdenka zdena zdenicka", "vlasta vlastimila", "bozena boza", "dana danka",
+    "dagmar dasa", "drahomira draha", "ivana iva ivanka", "jirina jirka jirinka", "kamila kami",
+    "karolina kaja karla", "klara klarka clara", "magdalena magda majda", "michaela misa",
+    "monika monca", "natalie natalka natasa natalia nataliia natalija natalya natalja",
+    "olga olina olha helga", "pavla pavlina", "renata rena", "romana roma", "sarka sari",
     "simona sima", "sofie zofie sofia sophia", "stanislava stana", "vendula vendy vendulka",
-    "viktorie viky viktoria victoria", "adela ada adelka", "andrea andy", "denisa denca",
-    "gabriela gabi gabina", "iveta ivetka yveta", "julie julka julia yuliia", "libuse liba",
-    "nela nelly", "aneta anetka", "alena ala alenka", "alexandra sasa oleksandra",
+    "viktorie viky viktoria victoria viktoriia viktorija", "adela ada adelka", "andrea andy",
+    "denisa denca", "gabriela gabi gabina", "iveta ivetka yveta",
+    "julie julka julia yuliia julija iuliia yulia", "libuse liba", "nela nelly", "aneta anetka",
+    "alena ala alenka", "alexandra sasa oleksandra aleksandra",
+    "serhij serhii sergej sergei sergey serhiy", "oleksij oleksii aleksej alexej alexey aleksei",
+    "dmytro dmitrij dmitrii dmitry dima", "mykola nikolaj nikolai mikolaj mikulas miklos",
+    "jevhen yevhen ievhen evgenij evgenii jevgenij eugen evzen", "olena elena jelena yelena helena",
+    "svitlana svetlana svetla", "tetjana tetiana tatjana tatiana tatyana tana", "iryna irina irena",
+    "halyna galina halina", "oksana xenie kseniia ksenija oksanka", "marjana mariana maryana",
+    "ihor igor", "oleh oleg", "vasyl vasil vasilij vasilii vasile",
+    "hryhorij hryhorii grigorij grigorii rehor", "stepan stefan stepanko", "ljubov liubov lubov",
+    "lubomir lubos lubo", "ludovit ludvik lajos", "laszlo ladislav", "istvan stefan stepan",
+    "ferenc frantisek", "matus matous", "anastasija anastasiia anastazie nasta",
 )  # fmt: skip
 
 
@@ -99,11 +110,18 @@ def stem(name: str) -> str:
 
 @lru_cache(maxsize=8192)
 def sound(name: str) -> str:
-    """A short code that stays the same over vowels, voice, doubled letters and transliterations.
+    """A short code that stays the same over vowels, voice, doubled letters and spellings.
 
     The first letter and the consonants after it, at most five: for finding, not for comparing.
     """
     name = re.sub(r"[^a-z0-9]", "", name) if name.isascii() else name.replace(" ", "")
-    for pattern, code in _SOUNDS:
-        name = pattern.sub(code, name)
+    # ch is one sound in Czech and another in English: here it is one with all of theirs
+    name = canonical(name.replace("kh", "ch"), czech=False).replace("ck", "k")
+    name = _DOUBLED.sub(r"\1", name.translate(_SOUNDS))
     return name[:1] + "".join(c for c in name[1:] if c not in "aeiouh")[: _CODE - 1]
+
+
+@lru_cache(maxsize=16_384)
+def heard(family: str) -> frozenset[str]:
+    """The stems of what a family name (no case, perhaps with marks) may stand for."""
+    return frozenset(stem(each) for each in readings(family))

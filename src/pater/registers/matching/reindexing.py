@@ -8,13 +8,11 @@ from typing import Any, Final, cast
 
 from pater.fhir.definitions import TYPE_NUMBER
 from pater.fhir.json import parse
-from pater.registers.matching.index import entry_of
+from pater.registers.matching.index import RULE, entry_of
 from pater.store.database import Database
 from pater.store.jobs import Job, enqueue
 
 KIND: Final = "person-index"
-RULE: Final = "1"
-"""By which rule entries are made. Another one has all of them made anew at the next start."""
 STEP: Final = 500
 """Persons of one transaction."""
 
@@ -42,14 +40,18 @@ where person_index.keys <> excluded.keys or person_index.features <> excluded.fe
 """
 
 
-async def ask(db: Database) -> None:
-    """Asks for the job where the entries were made by another rule, or never."""
+async def ask(db: Database) -> bool:
+    """Asks for the job where the entries were made by another rule, or never.
+
+    True where it is not needed: all entries are of today's rule.
+    """
     if await db.fetchval(_MADE) == RULE:
-        return
+        return True
     if await db.fetchval(_ANY):
         await enqueue(db, KIND, {}, dedupe=RULE)
-    else:
-        await db.execute(_BY, RULE)
+        return False
+    await db.execute(_BY, RULE)
+    return True
 
 
 async def reindex(job: Job) -> Mapping[str, Any]:

@@ -12,7 +12,7 @@ from random import Random
 from types import MappingProxyType
 from typing import Any, Final, NamedTuple
 
-from pater.registers.people.households import Person, people
+from pater.registers.people.households import MOST, Person, people
 from pater.registers.people.names import names
 from pater.registers.people.patients import patient_of
 from pater.registers.people.places import home
@@ -34,6 +34,7 @@ class Record(NamedTuple):
     person: int
     patient: dict[str, Any]
     mistakes: tuple[str, ...]
+    country: str = "CZE"
 
 
 Mistake = Callable[[Person, Random], Person | None]
@@ -150,9 +151,30 @@ def _half_name(p: Person, random: Random) -> Person | None:
     return p._replace(family=random.choice(parts)) if len(parts) > 1 else None
 
 
-def _transliterated(p: Person, random: Random) -> Person | None:
-    given, family = p.other_spelling
-    return _changed(p, p._replace(givens=(given,), family=family)) if given else None
+def _spelled(p: Person, random: Random) -> Person | None:
+    """Somebody wrote a foreign name as they heard it: Ševčenko, not Shevchenko."""
+    return _as(p, p.spelled)
+
+
+def _own_script(p: Person, random: Random) -> Person | None:
+    """The source has the name in its own script, or with all its marks."""
+    return _as(p, p.own_script)
+
+
+def _as(p: Person, names: tuple[str, str]) -> Person | None:
+    given, family = names
+    return _changed(p, p._replace(givens=tuple(given.split()), family=family)) if given else None
+
+
+def _middle_word(p: Person, random: Random) -> Person | None:
+    """The middle word of a Vietnamese name went with the family name, to the end, or nowhere."""
+    if p.country != "VNM" or len(p.givens) < 2:
+        return None
+    middle, *rest = p.givens
+    wrong = random.choice(("with the family", "last", "left out"))
+    if wrong == "with the family":
+        return p._replace(family=f"{p.family} {middle}", givens=tuple(rest))
+    return p._replace(givens=(*rest, middle) if wrong == "last" else tuple(rest))
 
 
 def _moved(p: Person, random: Random) -> Person | None:
@@ -189,7 +211,9 @@ ERRORS: Final[Mapping[str, tuple[Mistake, int]]] = MappingProxyType(
         "number-digit": (_number_digit, 8),
         "married": (_married, 12),
         "half-name": (_half_name, 2),
-        "transliterated": (_transliterated, 4),
+        "spelled": (_spelled, 20),
+        "own-script": (_own_script, 8),
+        "middle-word": (_middle_word, 10),
         "moved": (_moved, 14),
         "home-typo": (_home_typo, 8),
         "other-phone": (_other_phone, 6),
@@ -221,7 +245,7 @@ def mistaken(
     wanted = random.choices((0, 1, 2, 3), (20, 50, 22, 8))[0]
     kinds = list(ERRORS)
     weights = [weight for _, weight in ERRORS.values()]
-    for _ in range(wanted * 4):
+    for _ in range(wanted * 5):
         kind = random.choices(kinds, weights)[0]
         changed = None if kind in made else ERRORS[kind][0](wrong, random)
         if changed is not None:
@@ -263,19 +287,24 @@ def _leave_out(patient: dict[str, Any], random: Random) -> None:
         del patient["identifier"]
 
 
-def dataset(seed: int, count: int, *, share: float = 0.2) -> Iterator[Record]:
+def dataset(
+    seed: int, count: int, *, share: float = 0.2, foreigners: bool = False
+) -> Iterator[Record]:
     """`count` records of which about `share` are second and third records of a person before.
 
-    The first record of each person is as it is, with everything but the RID.
+    The first record of each person is as it is, with everything but the RID. With `foreigners` they
+    are of nobody else.
     """
     random = Random(seed)  # noqa: S311 - invents people, no secrets
     made = 0
-    for person in people(seed, count):
-        yield Record(person.number, patient_of(person, rid=False), ())
+    for person in people(seed, MOST if foreigners else count):
+        if foreigners and person.country == "CZE":
+            continue
+        yield Record(person.number, patient_of(person, rid=False), (), person.country)
         made += 1
         while made < count and random.random() < share:
             patient, mistakes = mistaken(person, random)
-            yield Record(person.number, patient, mistakes)
+            yield Record(person.number, patient, mistakes, person.country)
             made += 1
         if made >= count:
             return

@@ -15,14 +15,9 @@ from random import Random
 from typing import Final, NamedTuple
 
 from pater.registers.identifiers import rid_from
-from pater.registers.people.names import (
-    UKRAINIAN,
-    UKRAINIAN_GIVEN,
-    VIETNAMESE,
-    VIETNAMESE_GIVEN,
-    Family,
-    names,
-)
+from pater.registers.people import foreign
+from pater.registers.people.foreign import Line
+from pater.registers.people.names import Family, names
 from pater.registers.people.places import Home, home
 
 BLOCK: Final = 10
@@ -45,7 +40,8 @@ class Person(NamedTuple):
     givens: tuple[str, ...]
     family: str
     maiden: str  # a married woman's name before
-    other_spelling: tuple[str, str]  # given and family name in another transliteration, or empty
+    spelled: tuple[str, str]  # given and family name as the Czech write a foreigner's, or empty
+    own_script: tuple[str, str]  # likewise in the own script or with all marks, or empty
     sex: str  # m, f
     born: date
     birth_number: str  # a foreigner may have none
@@ -122,27 +118,25 @@ def _block(seed: int, block: int) -> Iterator[Person]:
     years, flipped = divmod(shift, 2)
     random = Random(seed << 32 | block)  # noqa: S311 - invents people, no secrets
     household, mates = -1, dict[str, Person]()
-    own, place, foreign = names().family(random), home(random), ""
+    own, place, abroad = names().family(random), home(random), ""
+    line: Line | None = None
     for position, member in enumerate(_structure(root)):
         if member.household != household:
             household, mates = member.household, {}
             own, place = names().family(random), home(random)
-            foreign = _foreign(random)
+            abroad = foreign.country(random)
+            line = foreign.line(random, abroad) if abroad else None
         sex = member.sex if not flipped else "mf"[member.sex == "m"]
         twin = member.role == "twin"  # has the day of the one before and the serial after theirs
         code = root * _SPREAD % _ROOTS * BLOCK + position - twin
         serial = code // 365 * 2 + twin
         born = date(member.year + years, 1, 1) + timedelta(days=code * _DAYS % 365)
         person = _person(
-            random, block * BLOCK + position, member, sex, born, serial, own, place, foreign, mates
-        )
+            random, block * BLOCK + position, member, sex, born, serial, own, place,
+            (abroad, line), mates,
+        )  # fmt: skip
         mates[member.role] = person
         yield person
-
-
-def _foreign(random: Random) -> str:
-    draw = random.random()
-    return "UKR" if draw < 0.04 else "VNM" if draw < 0.047 else ""
 
 
 def _person(
@@ -154,13 +148,18 @@ def _person(
     serial: int,
     own: Family,
     place: Home,
-    foreign: str,
+    abroad: tuple[str, Line | None],
     mates: dict[str, Person],
 ) -> Person:
-    family, maiden, other = own.woman if sex == "f" else own.man, "", ("", "")
-    if foreign:
-        family, given, other = _foreign_names(random, foreign, sex, mates)
-        givens: tuple[str, ...] = tuple(given.split())
+    family, maiden = own.woman if sex == "f" else own.man, ""
+    spelled = own_script = ("", "")
+    country, line = abroad
+    if line is not None:
+        taken = [" ".join(mate.givens) for mate in mates.values()]
+        given = foreign.given(random, country, sex, taken)
+        name = line.woman if sex == "f" else line.man
+        family, givens = name.passport, tuple(given.passport.split())
+        spelled, own_script = (given.czech, name.czech), (given.own, name.own)
     else:
         givens = _given_names(random, member, sex, born.year, mates)
         if sex == "f" and member.role in ("wife", "husband") and random.random() < 0.93:
@@ -168,7 +167,7 @@ def _person(
             if random.random() < 0.03:
                 family = f"{family} {maiden}"
     # a foreigner has a passport and an insured number, few have a birth number
-    has_number = not foreign or random.random() < 0.4
+    has_number = not country or random.random() < 0.4
     unique = _birth_number(born, sex, serial, 0 if has_number else 50)
     mother = mates.get("wife") or mates.get("husband")
     if mother is not None and mother.sex != "f":
@@ -180,15 +179,15 @@ def _person(
         givens=givens,
         family=family,
         maiden=maiden,
-        other_spelling=other,
+        spelled=spelled,
+        own_script=own_script,
         sex=sex,
         born=born,
         birth_number=unique if has_number else "",
         insured_number=unique,
         insurer=random.choice(_INSURERS),
-        document=(f"{'FEGM'[number % 4]}{'ABCDX'[number % 5]}{100_000 + number * 7 % 900_000}"
-                  if foreign else str(100_000_000 + number * 79 % 900_000_000)),
-        country=foreign or "CZE",
+        document=passport(number) if country else str(100_000_000 + number * 79 % 900_000_000),
+        country=country or "CZE",
         home=place,
         phone=f"{random.choice('67')}{random.randrange(10**8):08}" if random.random() < 0.8 else "",
         email=_email(random, givens[0], family) if random.random() < 0.5 else "",
@@ -212,21 +211,6 @@ def _given_names(
     return (given,)
 
 
-def _foreign_names(
-    random: Random, foreign: str, sex: str, mates: dict[str, Person]
-) -> tuple[str, str, tuple[str, str]]:
-    """Family name, given name and their other transliteration. A family has one family name."""
-    head = next(iter(mates.values()), None)
-    if foreign == "VNM":
-        family = head.family if head else random.choice(VIETNAMESE)
-        return family, random.choice(VIETNAMESE_GIVEN[sex]), ("", "")
-    ours, theirs = random.choice(UKRAINIAN)
-    if head:
-        ours, theirs = head.family, head.other_spelling[1]
-    given, other = random.choice(UKRAINIAN_GIVEN[sex])
-    return ours, given, (other, theirs)
-
-
 def _birth_number(born: date, sex: str, serial: int, shift: int = 0) -> str:
     """The birth number with the given place among the valid ones of that day (0 to 907).
 
@@ -236,6 +220,12 @@ def _birth_number(born: date, sex: str, serial: int, shift: int = 0) -> str:
     if born.year < 1954:
         return f"{stem}{serial + 1:03}"
     return f"{stem}{-int(stem) * 10_000 % 11 + 11 * serial:04}"
+
+
+def passport(number: int) -> str:
+    """The number of a passport: two letters for every 900,000 persons, six digits for each."""
+    series, place = divmod(number, 900_000)
+    return f"{'FEGM'[series % 4]}{'ABCDX'[series // 4]}{100_000 + place * 7 % 900_000}"
 
 
 def _email(random: Random, given: str, family: str) -> str:

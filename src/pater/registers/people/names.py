@@ -7,34 +7,10 @@ from functools import lru_cache
 from importlib.resources import files
 from itertools import accumulate
 from random import Random
-from typing import Any, Final, NamedTuple
+from typing import Any, NamedTuple
 
 import orjson
 import zstandard
-
-UKRAINIAN: Final = (
-    ("Ševčenko", "Shevchenko"), ("Kovalenko", "Kovalenko"), ("Bondarenko", "Bondarenko"),
-    ("Tkačenko", "Tkachenko"), ("Kravčenko", "Kravchenko"), ("Olijnyk", "Oliinyk"),
-    ("Ševčuk", "Shevchuk"), ("Polišuk", "Polishchuk"), ("Lysenko", "Lysenko"),
-    ("Marčenko", "Marchenko"), ("Rudenko", "Rudenko"), ("Savčenko", "Savchenko"),
-    ("Petrenko", "Petrenko"), ("Melnyk", "Melnyk"), ("Klymenko", "Klymenko"),
-    ("Pavlenko", "Pavlenko"), ("Havryljuk", "Havryliuk"), ("Chomenko", "Khomenko"),
-    ("Žukenko", "Zhukenko"), ("Jurčenko", "Yurchenko"),
-)  # fmt: skip
-"""Family names with their other transliteration; the same for men and women."""
-UKRAINIAN_GIVEN: Final = {
-    "m": (("Oleksandr", "Alexandr"), ("Serhij", "Serhii"), ("Andrij", "Andrii"),
-          ("Volodymyr", "Volodymyr"), ("Mychajlo", "Mykhailo"), ("Dmytro", "Dmytro"),
-          ("Jurij", "Yurii"), ("Ivan", "Ivan")),
-    "f": (("Olena", "Olena"), ("Natalija", "Nataliia"), ("Oksana", "Oksana"), ("Irina", "Iryna"),
-          ("Tetjana", "Tetiana"), ("Julija", "Yuliia"), ("Ljudmyla", "Liudmyla"),
-          ("Halyna", "Halyna")),
-}  # fmt: skip
-VIETNAMESE: Final = ("Nguyen", "Tran", "Le", "Pham", "Hoang", "Vu", "Dang", "Bui", "Do", "Ngo")
-VIETNAMESE_GIVEN: Final = {
-    "m": ("Van Minh", "Duc Anh", "Van Hung", "Quang Huy", "Van Nam", "Tuan Anh", "Xuan Son"),
-    "f": ("Thi Lan", "Thi Hoa", "Thu Ha", "Thi Mai", "Ngoc Anh", "Thi Huong", "Minh Chau"),
-}  # fmt: skip
 
 
 class Family(NamedTuple):

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from hashlib import blake2b
 from pathlib import Path
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 from uuid import UUID
 
 import zstandard
 
 from pater.fhir.json import dumps
-from pater.registers.people.households import people
+from pater.registers.people.households import Person, people
 from pater.registers.people.patients import patient_of
 
 EACH: Final = 100_000
@@ -21,21 +21,33 @@ _LEVEL: Final = 1  # the file is read once
 
 
 class Part(NamedTuple):
-    """Persons of one file: of a seed, `size` from number `first` on."""
+    """Persons of one file: of a seed, `size` from number `first` on.
+
+    `facilities` is how many there are that may have registered them.
+    """
 
     seed: int
     first: int
     size: int
+    facilities: int = 0
 
     @property
     def name(self) -> str:
         """What its file is called; another part has another name."""
-        return f"persons-{self.seed}-{self.first:08}-{self.size}.ndjson.zst"
+        among = f"-{self.facilities}" if self.facilities else ""
+        return f"persons-{self.seed}-{self.first:08}-{self.size}{among}.ndjson.zst"
 
 
-def parts(seed: int, persons: int) -> list[Part]:
+More = Callable[[Person], list[dict[str, Any]]]
+"""The extensions of a person's Patient beyond what the person is."""
+
+
+def parts(seed: int, persons: int, facilities: int = 0) -> list[Part]:
     """The files of so many persons."""
-    return [Part(seed, first, min(EACH, persons - first)) for first in range(0, persons, EACH)]
+    return [
+        Part(seed, first, min(EACH, persons - first), facilities)
+        for first in range(0, persons, EACH)
+    ]
 
 
 def patient_id(seed: int, number: int) -> str:
@@ -44,17 +56,20 @@ def patient_id(seed: int, number: int) -> str:
     return str(UUID(bytes=digest, version=4))
 
 
-def patients(part: Part) -> Iterator[bytes]:
+def patients(part: Part, more: More | None = None) -> Iterator[bytes]:
     """The lines of a part: Patients with their RID, as the register keeps them."""
     for person in people(part.seed, part.size, first=part.first):
         patient = patient_of(person)
+        extensions = more(person) if more is not None else []
+        if extensions:
+            patient["extension"] = [*patient.get("extension", ()), *extensions]
         id_ = patient_id(part.seed, person.number)
         yield dumps({"resourceType": "Patient", "id": id_, **patient})
 
 
-def write_patients(folder: Path, part: Part) -> Path:
+def write_patients(folder: Path, part: Part, more: More | None = None) -> Path:
     """Writes the file of a part, unless it is there."""
-    return write_lines(folder / part.name, patients(part))
+    return write_lines(folder / part.name, patients(part, more))
 
 
 def write_lines(path: Path, lines: Iterable[bytes]) -> Path:

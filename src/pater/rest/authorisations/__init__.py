@@ -11,7 +11,7 @@ from time import monotonic
 from pater.access.policy import Policy
 from pater.access.standing import DatabaseStanding
 from pater.domain import Parts, Services
-from pater.rest.authorisations import native, police
+from pater.rest.authorisations import mandates, native, police
 from pater.rest.authorisations.answering import Desk
 from pater.rest.authorisations.operation import operation
 
@@ -22,6 +22,10 @@ def parts(services: Services, policy: Policy, timer: Callable[[], float] = monot
     standing = DatabaseStanding(services.db, services.clock, policy.territories, policy.parents)
     desk = Desk(services, policy, standing)
     return Parts(
-        operations=(operation(desk, policy), police.operation(services, timer)),
+        operations=(
+            operation(desk, policy),
+            police.operation(services, timer),
+            mandates.operation(services),
+        ),
         routes=native.routes(services, desk),
     )

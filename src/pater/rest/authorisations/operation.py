@@ -12,7 +12,7 @@ from typing import Any, Final
 
 from pater.access.caller import Caller
 from pater.access.policy import Policy
-from pater.domain import Answer, Operation, OperationRequest
+from pater.domain import Answer, Operation, OperationRequest, Parameter
 from pater.rest.authorisations.answering import MOST, Desk, Verdict
 from pater.rest.authorisations.native import NAMES
 from pater.rest.authorisations.question import Question, read_question
@@ -22,6 +22,18 @@ from pater.rest.operations.places import parameters
 
 _FIELDS: Final = tuple(NAMES)
 _QUESTION: Final = "question"
+_ASKED: Final = (
+    Parameter("service", "string", "what is to be done"),
+    Parameter("document", "string", "with documents of which type"),
+    Parameter("grantorRole", "string", "as what the patient is named"),
+    Parameter("grantor", "string", "the patient's number"),
+    Parameter("granteeRole", "string", "as what the other is named"),
+    Parameter("grantee", "string", "the other's number"),
+)
+_SAID: Final = (
+    Parameter("allowed", "boolean", "yes or no"),
+    Parameter("reason", "code", "why"),
+)
 
 
 def operation(desk: Desk, policy: Policy) -> Operation:
@@ -37,7 +49,16 @@ def operation(desk: Desk, policy: Policy) -> Operation:
         answers = [{"name": "answer", "part": _told(each)} for each in verdicts]
         return parameters(*answers, *said)
 
-    return Operation("may", run)
+    return Operation(
+        "may", run,
+        text="Whether somebody may do something with documents of a patient; one question as"
+        f" parameters, or up to {MOST} as parts.",
+        takes=(*_ASKED, Parameter("question", "", "one of several", 0, "*", _ASKED)),
+        gives=(
+            *_SAID, Parameter("answer", "", "of several, in order", 0, "*", _SAID),
+            Parameter("policy", "string", "name, version and digest of the policy", 1),
+        ),
+    )  # fmt: skip
 
 
 def _told(verdict: Verdict) -> list[dict[str, Any]]:

@@ -10,7 +10,7 @@ from typing import Any, Final
 
 from pater.access.caller import Caller
 from pater.access.rates import Limit, Rate
-from pater.domain import Answer, Operation, OperationRequest, Services
+from pater.domain import Answer, Operation, OperationRequest, Parameter, Services
 from pater.fhir.json import parse
 from pater.fhir.search.dates import date_span
 from pater.registers.patients import demographics_agree, names, strong_keys
@@ -40,7 +40,17 @@ def operation(services: Services, timer: Callable[[], float]) -> Operation:
         found = await services.gate.isolation_ordered(caller, person, patient)
         return parameters({"name": "ordered", "valueBoolean": found})
 
-    return Operation("isolation-ordered", run, frozenset({"Patient"}))
+    return Operation(
+        "isolation-ordered", run, frozenset({"Patient"}),
+        text="Whether isolation is ordered for somebody; yes or no, for the police.",
+        takes=(
+            Parameter("identifier", "Identifier", "a national number of the person", 1),
+            Parameter("family", "string", "family name", 1),
+            Parameter("given", "string", "given names", 1),
+            Parameter("birthDate", "date", "date of birth"),
+        ),
+        gives=(Parameter("ordered", "boolean", "yes or no", 1),),
+    )  # fmt: skip
 
 
 def _patient(inputs: Inputs) -> dict[str, Any]:

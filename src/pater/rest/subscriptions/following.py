@@ -8,7 +8,8 @@ cursor: no write is missed, none is numbered twice.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+import re
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -20,13 +21,15 @@ from pater.access.caller import Caller
 from pater.fhir.json import parse
 from pater.rest.subscriptions import tables
 from pater.rest.subscriptions.keeping import asked_of
-from pater.rest.subscriptions.matching import Index, Version, Write
+from pater.rest.subscriptions.matching import Families, Index, Version, Write
 from pater.rest.subscriptions.ports import Ports
 from pater.rest.subscriptions.rights import Owner, callers_of
 from pater.rest.subscriptions.topics import Topic
 from pater.store.database import Connection
 from pater.store.feed import Change, FeedEvent, advance, read_feed
 from pater.store.read import Stored
+from pater.store.search.families import families
+from pater.store.search.rows import Reader
 from pater.store.versions import read_versions
 
 _BATCH: Final = 200
@@ -34,6 +37,7 @@ _MOST_CHANGES: Final = 2_000
 _YIELD_EVERY: Final = 50
 # While nobody subscribes the cursor is only moved along now and then.
 _IDLE_LOOK: Final = 2.0
+_PATIENTS: Final = re.compile(rb'[/"]Patient/([A-Za-z0-9\-.]{1,64})["/]')
 _OURS: Final = frozenset({"Subscription", "Basic"})
 _log = structlog.get_logger("pater.subscriptions")
 
@@ -130,13 +134,15 @@ class Follower:
             ):
                 keys.append((change.type, change.id, change.version - 1))
         stored = await read_versions(self.ports.db, keys)
+        linked = await self._families(stored)
         found: list[tuple[int, Found]] = []
         told: list[tuple[Found, Stored]] = []
         for number, (event, change) in enumerate(wanted, start=1):
             if number % _YIELD_EVERY == 0:
                 await asyncio.sleep(0)  # requests go first
             now = stored.get((change.type, change.id, change.version))
-            write = _write(change, now, stored.get((change.type, change.id, change.version - 1)))
+            before = stored.get((change.type, change.id, change.version - 1))
+            write = _write(change, now, before, linked)
             if now is None or write is None:
                 continue  # expunged meanwhile
             for id_ in self.index.events(change.type, write):
@@ -144,6 +150,15 @@ class Follower:
                 found.append((event.xid, one))
                 told.append((one, now))
         return await self._allowed(found, told)
+
+    async def _families(self, stored: Mapping[tuple[str, str, int], Stored]) -> Families:
+        """Of the Patients that these versions name or are, those who are one with others."""
+        named = {id_ for type_, id_, _ in stored if type_ == "Patient"}
+        for number, each in enumerate(stored.values(), start=1):
+            named.update(found.decode() for found in _PATIENTS.findall(each.body))
+            if number % _YIELD_EVERY == 0:
+                await asyncio.sleep(0)
+        return await families(Reader(self.ports.db), named) if named else {}
 
     async def _allowed(
         self, found: list[tuple[int, Found]], told: Sequence[tuple[Found, Stored]]
@@ -199,13 +214,15 @@ def _bounded(events: list[FeedEvent]) -> list[FeedEvent]:
     return events
 
 
-def _write(change: Change, now: Stored | None, before: Stored | None) -> Write | None:
+def _write(
+    change: Change, now: Stored | None, before: Stored | None, linked: Families
+) -> Write | None:
     previous = None
     if before is not None and not before.deleted:
-        previous = Version.of(parse(before.body))
+        previous = Version.of(parse(before.body), linked)
     if now is None:
         return None
     if now.deleted:
         return Write("delete", previous, None) if previous else None
     created = change.version == 1 or (before is not None and before.deleted)
-    return Write("create" if created else "update", previous, Version.of(parse(now.body)))
+    return Write("create" if created else "update", previous, Version.of(parse(now.body), linked))

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any
 
 from pater.fhir.fhirpath import Environment, EvaluationError, compile_expression
@@ -19,18 +20,40 @@ from pater.rest.subscriptions.criteria import conditions_of
 from pater.rest.subscriptions.definition import Watch
 from pater.rest.subscriptions.topics import VARIABLES
 
+Families = Mapping[str, tuple[str, ...]]
+NO_FAMILIES: Families = MappingProxyType({})
+
 
 @dataclass(frozen=True, slots=True)
 class Version:
-    """A resource before or after a write, with its index values."""
+    """A resource before or after a write, with its index values and the ids it is known by: a
+    Patient's also those of the Patients that were merged into it.
+    """
 
     resource: dict[str, Any]
     index: IndexValues
+    ids: tuple[str | None, ...]
 
     @classmethod
-    def of(cls, resource: dict[str, Any]) -> Version:
-        """The version with its index values worked out."""
-        return cls(resource, index_values(str(resource["resourceType"]), resource))
+    def of(cls, resource: dict[str, Any], one: Families = NO_FAMILIES) -> Version:
+        """The version with its index values worked out.
+
+        `one` has the ids of Patients who are one, the survivor's first: who watches one of them is
+        told of all that refers to any, and of the survivor.
+        """
+        type_, id_ = str(resource["resourceType"]), resource.get("id")
+        index = index_values(type_, resource)
+        if not one:
+            return cls(resource, index, (id_,))
+        index.references += [
+            value._replace(id=name)
+            for value in index.references
+            if value.type == "Patient"
+            for name in one.get(value.id or "", ())
+            if name != value.id
+        ]
+        names = one.get(str(id_), ()) if type_ == "Patient" else ()
+        return cls(resource, index, names if names and names[0] == id_ else (id_,))
 
 
 @dataclass(frozen=True, slots=True)
@@ -191,7 +214,7 @@ def _condition_keys(type: str, condition: Condition) -> tuple[Hashable, ...]:
 
 
 def _keys_in(type: str, version: Version) -> set[Hashable]:
-    keys: set[Hashable] = {(type, "i", version.resource.get("id"))}
+    keys: set[Hashable] = {(type, "i", each) for each in version.ids}
     for value in version.index.references:
         keys.add((type, "r", value.param, value.type, value.id))
         if value.url is not None:
@@ -246,4 +269,11 @@ def _by_path(text: str, type: str, write: Write) -> bool:
 
 
 def _all(conditions: Sequence[Condition], version: Version) -> bool:
-    return all(matches(each, version.resource, version.index) for each in conditions)
+    return all(_one(each, version) for each in conditions)
+
+
+def _one(condition: Condition, version: Version) -> bool:
+    if condition.kind == "id" and len(version.ids) > 1:
+        known_by = ({**version.resource, "id": each} for each in version.ids)
+        return any(matches(condition, each, version.index) for each in known_by)
+    return matches(condition, version.resource, version.index)

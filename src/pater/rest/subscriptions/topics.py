@@ -26,6 +26,16 @@ _NAME: Final = re.compile(
 _TYPE: Final = "http://hl7.org/fhir/StructureDefinition/"
 _CODE: Final = "SubscriptionTopic"
 _MOST_TRIGGERS: Final = 200
+PERSONS: Final = "urn:pater:topic:person-changed"
+PROVIDERS: Final = "urn:pater:topic:provider-changed"
+PROFESSIONALS: Final = "urn:pater:topic:professional-changed"
+_OF_PROVIDERS: Final = (
+    "Organization",
+    "Location",
+    "HealthcareService",
+    "OrganizationAffiliation",
+    "Endpoint",
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,6 +108,24 @@ def _shipped() -> dict[str, Topic]:
             "Anything in a patient's record was written, changed or deleted",
             tuple(Trigger(type_) for type_ in followed),
             _filters(tuple(followed), "patient"),
+        ),
+        Topic(
+            PERSONS,
+            "Identification of a person was changed, merged or split",
+            (Trigger("Patient"),),
+            _filters(("Patient",), "_id", "identifier"),
+        ),
+        Topic(
+            PROVIDERS,
+            "The register of providers was changed",
+            tuple(map(Trigger, _OF_PROVIDERS)),
+            _filters(_OF_PROVIDERS, "_id", "identifier"),
+        ),
+        Topic(
+            PROFESSIONALS,
+            "The register of professionals was changed",
+            (Trigger("Practitioner"), Trigger("PractitionerRole")),
+            _filters(("Practitioner", "PractitionerRole"), "_id", "identifier"),
         ),
     ]  # fmt: skip
     return {topic.url: topic for topic in made}

@@ -16,9 +16,10 @@ from pater.store.search.classed import classed_search
 from pater.store.search.contained import with_contained
 from pater.store.search.cursor import Position, seal, unseal
 from pater.store.search.errors import outlived, too_costly
+from pater.store.search.families import families
 from pater.store.search.include import INCLUDE_LIMIT, included
 from pater.store.search.joined import Joined, joined
-from pater.store.search.led import leading, led_on, patients_of
+from pater.store.search.led import led_on, patients_of
 from pater.store.search.lookup import patients, persons
 from pater.store.search.moved import SEEN, Changed, Places, Seen, changed, met
 from pater.store.search.order import Order, orders
@@ -105,19 +106,15 @@ async def _ordinary(
     after: Position | None,
     now: datetime | None,
 ) -> _Found:
+    named = patients_of(request)
+    if named:
+        request = led_on(request, await families(Reader(db), named))
     found = await classed_search(db, request, scope, count, after, now)
     if found is None:
         found = await _search(db, request, scope, count, after, now, believing=True)
     if found is None:
         found = await _search(db, request, scope, count, after, now, believing=False)
     assert found is not None  # nothing was believed
-    named = patients_of(request)
-    if named and (len(named) > 1 or not (found[0] or found[2])):
-        # Whom a Patient that was merged leads to is asked where nothing, or not all, was found.
-        led = await leading(db, named)
-        if led:
-            anew = led_on(request, led)
-            return await _ordinary(db, anew, scope, count, after, now)
     return found
 
 

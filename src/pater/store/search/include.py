@@ -6,7 +6,7 @@ the page. What the scope withholds is left out as if it did not exist.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import cache
 
 from pater.fhir.definitions import RESOURCE_TYPES, TYPE_NUMBER, search_parameters
@@ -17,6 +17,7 @@ from pater.fhir.search.query import Include
 from pater.fhir.search.values import ReferenceValue
 from pater.store.read import Stored
 from pater.store.search.errors import too_costly
+from pater.store.search.families import families_on
 from pater.store.search.narrow import narrowed, narrowed_among
 from pater.store.search.rows import Reader, indexed
 from pater.store.search.sql import Args
@@ -71,11 +72,13 @@ async def _step(
     keys = {key for key in keys if key not in seen and key[0] not in scope.exclude_types}
     if keys:
         found += await _by_key(reader, scope, sorted(keys))
-    for include in includes:
-        if include.reverse and include.source_type == "*":
-            found += await _referring_at_all(reader, scope, page)
-        elif include.reverse and include.source_type not in scope.exclude_types:
-            found += await _referring(reader, scope, include, page)
+    reverse = [include for include in includes if include.reverse]
+    one = await families_on(reader, page) if reverse else {}
+    for include in reverse:
+        if include.source_type == "*":
+            found += await _referring_at_all(reader, scope, page, one)
+        elif include.source_type not in scope.exclude_types:
+            found += await _referring(reader, scope, include, page, one)
     if scope.narrow is not None:
         found = [each for each in found if scope.narrow.holds_body(each.type, each.body)]
     return found
@@ -151,11 +154,19 @@ def _persons(scope: Scope, args: Args) -> str:
     return f"({' or '.join(parts)})"
 
 
-async def _referring_at_all(reader: Reader, scope: Scope, page: Sequence[Stored]) -> list[Stored]:
+def _names(of: Stored, one: Mapping[str, tuple[str, ...]]) -> tuple[str, ...]:
+    """The ids by which a resource is referred to; `one` has those of Patients who are one."""
+    return one.get(of.id, (of.id,)) if of.type == "Patient" else (of.id,)
+
+
+async def _referring_at_all(
+    reader: Reader, scope: Scope, page: Sequence[Stored], one: Mapping[str, tuple[str, ...]]
+) -> list[Stored]:
     """`_revinclude=*`: whatever refers to a resource of the page by any parameter of R4."""
     hashes = [
-        reference_hash(source, param, each.type, each.id)
+        reference_hash(source, param, each.type, name)
         for each in page
+        for name in _names(each, one)
         for source, param in _pointing(each.type)
         if source not in scope.exclude_types
     ]
@@ -199,13 +210,20 @@ def _pointing(type_: str) -> tuple[tuple[str, str], ...]:
 
 
 async def _referring(
-    reader: Reader, scope: Scope, include: Include, page: Sequence[Stored]
+    reader: Reader,
+    scope: Scope,
+    include: Include,
+    page: Sequence[Stored],
+    one: Mapping[str, tuple[str, ...]],
 ) -> list[Stored]:
     source = include.source_type
     params = _reference_params(source) if include.param == "*" else (include.param,)
     targets = [each for each in page if include.target in (None, each.type)]
     hashes = [
-        reference_hash(source, param, each.type, each.id) for each in targets for param in params
+        reference_hash(source, param, each.type, name)
+        for each in targets
+        for name in _names(each, one)
+        for param in params
     ]
     if not hashes:
         return []

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pater.fhir.definitions import TYPE_NUMBER
 from pater.fhir.search.query import Include, SearchRequest
 from pater.store.read import Stored
+from pater.store.search.families import is_linked
 from pater.store.search.rows import indexed
 from pater.store.search.sql import Args
 from pater.store.search.where import Scope, owner_params
@@ -44,10 +45,10 @@ class Joined:
 
     def of(self, matches: Sequence[Stored], beside: Sequence[Stored]) -> list[Stored] | None:
         """Those of `beside` that the includes of the matches mean; None when that cannot be told
-        from them (a match refers to something else, or belongs to nobody).
+        from them (a match refers to something else, belongs to nobody, or is one with others).
         """
         if self.reverse:
-            if not all(each.person for each in matches):
+            if not all(each.person for each in matches) or any(map(is_linked, matches)):
                 return None
             ids = _ids_by_person(matches)
             return [

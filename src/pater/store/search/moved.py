@@ -16,7 +16,7 @@ from typing import Any
 from pater.fhir.json import parse
 from pater.fhir.search.custom import Custom
 from pater.fhir.search.index import MAIN_DATE, index_values
-from pater.fhir.search.parameters import asked_as
+from pater.fhir.search.parameters import sorted_as
 from pater.fhir.search.query import Condition, Sort, matches
 from pater.store.database import Record
 from pater.store.read import COLUMNS, Stored
@@ -174,7 +174,7 @@ class Places:
         rows = index(Put(was.type, was.id, was.person, parse(was.body)), custom)
         values: list[SortValue] = []
         for key in self._sort:
-            named = {param_number(each) for each in asked_as(self._type, key.param)}
+            named = {param_number(each) for each in sorted_as(self._type, key.param)}
             found: list[Any] = [value for param, value in rows.strings if param in named]
             found += [low for param, low, _ in rows.dates if param in named]
             found += [low for param, unit, low, _ in rows.numbers if param in named and not unit]

@@ -12,7 +12,7 @@ from typing import Literal
 
 from pater.fhir.definitions import TYPE_NUMBER, search_parameters
 from pater.fhir.search.index import MAIN_DATE
-from pater.fhir.search.parameters import Indexed, asked_as
+from pater.fhir.search.parameters import Indexed, sorted_as
 from pater.fhir.search.query import Sort
 from pater.store.search.cursor import Position
 from pater.store.search.errors import not_supported
@@ -159,7 +159,7 @@ def _walk(type_: str, sort: Sort, args: Args, row: str) -> tuple[Key, str, str]:
     table, value = _TABLES[kind], _value(kind)
     which = _param(type_, sort, args, "k")
     better = ">" if sort.descending else "<"
-    several = len(asked_as(type_, sort.param)) > 1
+    several = len(sorted_as(type_, sort.param)) > 1
     join = f" join {table} k on k.rid = {row}.rid and {which}"
     first = (
         f"not exists (select from {table} o where o.rid = k.rid and o.type = k.type"
@@ -191,7 +191,7 @@ def _param(type_: str, sort: Sort, args: Args, alias: str) -> str:
     unit = f" and {alias}.unit = 0" if _kind(type_, sort) in ("number", "quantity") else ""
     return (
         f"{alias}.type = {args.add(TYPE_NUMBER[type_], 'smallint')}"
-        f" and {side_params(type_, sort.param, args, alias)}"
+        f" and {side_params(sorted_as(type_, sort.param), args, alias)}"
         f"{unit}"
     )
 

@@ -27,7 +27,7 @@ class Reader:
 
     With `believing` the persons of Patients seen before are believed; `believed` tells that it was
     done, so that an empty answer has to be asked for again without. `led` are Patients of the
-    request that were merged, with those they lead to.
+    request that were merged, with the ones they lead to.
     """
 
     def __init__(
@@ -36,7 +36,7 @@ class Reader:
         self.bodies = db.bodies
         self.believing = believing
         self.believed = False
-        self.led: dict[str, str] = {}
+        self.led: dict[str, tuple[str, ...]] = {}
         self._db = db
         self._connection = connection
 

@@ -13,7 +13,7 @@ from pater.fhir.definitions import search_parameters
 from pater.fhir.json import parse
 from pater.fhir.search.extract import values_of
 from pater.fhir.search.index import normalise
-from pater.fhir.search.parameters import Indexed, asked_as
+from pater.fhir.search.parameters import Indexed, sorted_as
 from pater.fhir.search.query import Sort
 from pater.fhir.search.values import IndexValues
 from pater.store.read import Stored
@@ -78,7 +78,7 @@ def _value(stored: Stored, index: IndexValues, key: Sort) -> SortValue:
         index = values_of(key.param, key.source, parse(stored.body))
     # All values of one parameter are of one kind, hence comparable with each other.
     found: list[SortValue] = [
-        value for param in asked_as(stored.type, key.param) for value in _values(index, param)
+        value for param in sorted_as(stored.type, key.param) for value in _values(index, param)
     ]
     choose = max if key.descending else min
     return choose(found, default=None)  # type: ignore[type-var]  # see above

@@ -145,7 +145,7 @@ def side_rows(
     return (
         f"select {'distinct ' if once else ''}s.rid from {table} s"  # noqa: S608 constants and argument numbers
         f" where s.type = {args.add(TYPE_NUMBER[type_], 'smallint')}"
-        f" and {side_params(type_, condition.param, args, 's')}"
+        f" and {side_params(asked_as(type_, condition.param), args, 's')}"
         f" and {_side_test(condition, args, 's')} limit {args.add(limit, 'int')}"
     )
 
@@ -402,13 +402,13 @@ def _exists(table: str, side: str, type_: str, param: str, test: str, args: Args
     return (
         f"exists (select from {table} {side} where {side}.rid = {row}.rid"
         f" and {side}.type = {args.add(TYPE_NUMBER[type_], 'smallint')}"
-        f" and {side_params(type_, param, args, side)} and {test})"
+        f" and {side_params(asked_as(type_, param), args, side)} and {test})"
     )
 
 
-def side_params(type_: str, param: str, args: Args, side: str) -> str:
-    """The condition of the rows of a side table that hold the values of a parameter."""
-    numbers = [param_number(each) for each in asked_as(type_, param)]
+def side_params(params: Iterable[str], args: Args, side: str) -> str:
+    """The condition of the rows of a side table that hold the values of any of these parameters."""
+    numbers = [param_number(each) for each in params]
     if len(numbers) == 1:
         return f"{side}.param = {args.add(numbers[0], 'int')}"
     return f"{side}.param = any({args.add(numbers, 'int[]')})"

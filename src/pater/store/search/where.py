@@ -25,6 +25,7 @@ from pater.store.beside import Given
 from pater.store.database import Record
 from pater.store.read import COLUMNS
 from pater.store.search.errors import too_costly
+from pater.store.search.families import with_families
 from pater.store.search.narrow import narrowed
 from pater.store.search.recheck import Recheck, is_cut
 from pater.store.search.rows import Reader, indexed
@@ -282,7 +283,7 @@ async def _bind_patients(
         kept=True,
     )
     found = {row["id"]: row["person"] for row in rows}
-    reader.led |= {row["id"]: row["survivor"] for row in rows if row["survivor"]}
+    reader.led |= {row["id"]: (row["survivor"],) for row in rows if row["survivor"]}
     if found.keys() == ids:
         # of a merged Patient as well: whose records are meant is looked up there (`searching`)
         reader.learn(found)
@@ -311,7 +312,10 @@ async def _chain(
             columns = PATIENTS if chain.type == "Patient" else _PLAIN
             rows = await find(reader, scope, chain, columns)
         if len(rows) <= CHAIN_LIMIT:
-            hashes += [reference_hash(type_, condition.param, chain.type, r["id"]) for r in rows]
+            ids = {row["id"] for row in rows}
+            if chain.type == "Patient" and (not owner or is_cut(chain.condition)):
+                ids = await with_families(reader, ids)
+            hashes += [reference_hash(type_, condition.param, chain.type, each) for each in ids]
             if owner and persons is not None:
                 persons.update(r["person"] for r in rows)
             elif rows:
@@ -412,6 +416,8 @@ async def _has(
             for ref in indexed(stored).references
             if ref.param == condition.param and ref.type == type_ and ref.id is not None
         }
+        if type_ == "Patient":
+            ids = await with_families(reader, ids)
         if ids:
             either.append(f"{row}.id = any({args.add(sorted(ids), 'text[]')})")
     where.clauses.append(_or(either))

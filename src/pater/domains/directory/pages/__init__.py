@@ -1,4 +1,4 @@
-"""The public pages of the register: nobody logs in to see who offers what, where and when."""
+"""The register's pages: nobody logs in to see who offers what, where and when; disputes beside."""
 
 from __future__ import annotations
 
@@ -7,10 +7,11 @@ from collections.abc import Sequence
 from starlette.routing import BaseRoute
 
 from pater.domain import Services
-from pater.domains.directory.pages import details, listing
+from pater.domains.directory.pages import details, disputing, listing
 from pater.web.context import PageContext
 
 
 def routes(context: PageContext, services: Services) -> Sequence[BaseRoute]:
     """All of them."""
-    return [*listing.routes(context, services), *details.routes(context, services)]
+    rooms = (listing, details, disputing)
+    return [route for each in rooms for route in each.routes(context, services)]

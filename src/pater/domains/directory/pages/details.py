@@ -19,10 +19,10 @@ from pater.domains.directory.lookups import (
     id_in,
     name_of,
     resources,
-    text_of,
     value_of,
 )
 from pater.domains.directory.pages.map import drawn
+from pater.domains.directory.wording import concept, named, said
 from pater.fhir.json import parse
 from pater.fhir.search.places import position_of
 from pater.records.errors import Gone, NotFound
@@ -81,13 +81,16 @@ def routes(context: PageContext, services: Services) -> Sequence[BaseRoute]:
             shut = closed_times(each.get("notAvailable", ()))
             shown.append(
                 {
-                    "name": name_of(each, language.code),
+                    "name": named(each, language.code),
                     "active": each.get("active", True),
-                    "forms": [text_of(form) for form in each.get("category", ())],
+                    "forms": [concept(form, language.code) for form in each.get("category", ())],
                     "known": bool(week),
                     "open": is_open(week, now) and not any(a <= now < b for a, b in shut),
                     "days": _days(language, week),
-                    "closed": [str(c.get("description", "")) for c in each.get("notAvailable", ())],
+                    "closed": [
+                        said(str(c.get("description", "")), language.code)
+                        for c in each.get("notAvailable", ())
+                    ],
                 }
             )
         at = position_of(location)
@@ -97,23 +100,27 @@ def routes(context: PageContext, services: Services) -> Sequence[BaseRoute]:
             "directory/place.html",
             name=name_of(location, language.code),
             running=location.get("status", "active") == "active",
-            kind=next((text_of(k) for k in location.get("type", ())[1:]), ""),
+            kind=next((concept(k, language.code) for k in location.get("type", ())[1:]), ""),
             address=location.get("address", {}).get("text", ""),
             provider=organization.get("name", ""),
             ico=value_of(organization, PROVIDER) if organization else "",
             contacts=_contacts(location) or _contacts(organization),
             offers=shown,
             departments=[
-                (each.get("name", ""), next(iter(extensions(each, systems.BEDS)), None))
+                (said(each.get("name", ""), language.code),
+                 next(iter(extensions(each, systems.BEDS)), None))
                 for each in departments if each.get("active", True)
             ],
-            equipment=extensions(location, systems.EQUIPMENT),
+            equipment=[
+                said(str(each), language.code)
+                for each in extensions(location, systems.EQUIPMENT)
+            ],
             people=[
                 {
                     "id": referred(each.get("practitioner"), "Practitioner"),
                     "name": (each.get("practitioner") or {}).get("display", ""),
-                    "work": text_of(next(iter(each.get("code", ())), None)),
-                    "field": text_of(next(iter(each.get("specialty", ())), None)),
+                    "work": concept(next(iter(each.get("code", ())), None), language.code),
+                    "field": concept(next(iter(each.get("specialty", ())), None), language.code),
                 }
                 for each in roles
             ],
@@ -135,6 +142,7 @@ def routes(context: PageContext, services: Services) -> Sequence[BaseRoute]:
                   for each in roles]  # fmt: skip
         known = await gate.read_all(VISITOR, [each for each in dict.fromkeys(owners) if each[1]])
         names = {id_: parse(stored.body).get("name", "") for (_, id_), stored in known.items()}
+        language = context.language(request)
         name: Json = next(iter(person.get("name", ())), {})
         whole = " ".join([*name.get("prefix", ()), *name.get("given", ()), name.get("family", "")])
         if name.get("suffix"):
@@ -145,15 +153,17 @@ def routes(context: PageContext, services: Services) -> Sequence[BaseRoute]:
             name=whole,
             krzp=value_of(person, PROFESSIONAL),
             qualifications=[
-                (text_of(each.get("code")), each.get("period", {}).get("start", ""))
+                (concept(each.get("code"), language.code), each.get("period", {}).get("start", ""))
                 for each in person.get("qualification", ())
             ],
-            restrictions=extensions(person, systems.RESTRICTION),
+            restrictions=[
+                said(str(each), language.code) for each in extensions(person, systems.RESTRICTION)
+            ],
             roles=[
                 {
                     "employer": names.get(id_in(each.get("organization")), ""),
-                    "work": text_of(next(iter(each.get("code", ())), None)),
-                    "field": text_of(next(iter(each.get("specialty", ())), None)),
+                    "work": concept(next(iter(each.get("code", ())), None), language.code),
+                    "field": concept(next(iter(each.get("specialty", ())), None), language.code),
                     "place": next((id_in(where) for where in each.get("location", ())), ""),
                     "since": each.get("period", {}).get("start", ""),
                     "active": each.get("active", True),

@@ -13,6 +13,7 @@ from starlette.routing import BaseRoute, Route
 
 from pater.domain import Services
 from pater.domains.directory.pages.map import drawn
+from pater.domains.directory.wording import said
 from pater.fhir.search.text import normalise
 from pater.registers.providers import tables
 from pater.registers.providers.index import words_of
@@ -73,6 +74,7 @@ def routes(context: PageContext, services: Services) -> Sequence[BaseRoute]:
         )  # fmt: skip
         found = [] if errors else await find(services.db, wish)
         shown = found[:PAGE]
+        language = context.language(request).code
         marks = [
             (each.lat, each.lon, str(number))
             for number, each in enumerate(shown, 1)
@@ -85,7 +87,11 @@ def routes(context: PageContext, services: Services) -> Sequence[BaseRoute]:
             asked=asked,
             kilometres=str(kilometres),
             distances=[(str(each), f"{each} km") for each in _DISTANCES],
-            options=options,
+            options=sorted(
+                ((code, said(title, language)) for code, title in options),
+                key=lambda each: normalise(str(each[1])),
+            ),
+            said=lambda text: said(text, language),
             errors=errors,
             found=shown,
             more=len(found) > PAGE,

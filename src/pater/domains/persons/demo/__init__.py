@@ -14,7 +14,9 @@ from pater.access.caller import TWO_FACTORS, Caller
 from pater.access.sessions import account_caller
 from pater.domain import Services
 from pater.registers import sources
-from pater.registers.identifiers import BIRTH_NUMBER
+from pater.registers.basic.identities import RUIAN
+from pater.registers.identifiers import BIRTH_NUMBER, ID_CARD
+from pater.registers.matching.features import ADDRESS_POINT
 from pater.registers.registration import Registered
 from pater.registers.room import Registers
 from pater.registers.surviving import Source
@@ -47,6 +49,15 @@ def _phone(value: str) -> list[Json]:
     return [{"system": "phone", "value": value}]
 
 
+_POINT: Final = "42000001"
+"""A code of the simulated register of addresses."""
+
+
+def _at(code: str, lives: list[Json]) -> list[Json]:
+    point = {"url": ADDRESS_POINT, "valueIdentifier": {"system": RUIAN, "value": code}}
+    return [{**each, "extension": [point]} for each in lives]
+
+
 _HOME: Final = _lives("Lipová 12", "Podlesí", "56301")
 TOLD: Final[tuple[tuple[str, str, Json], ...]] = (
     # two hospitals, one person, two addresses
@@ -76,6 +87,13 @@ TOLD: Final[tuple[tuple[str, str, Json], ...]] = (
     ("a", "1005", _told("Křížová", "Alžběta", "1992-08-25", "female", address=_HOME)),
     ("b", "B-81", _told("Tichá", "Alžběta", "1992-08-25", "female",
                         address=_lives("U Mlýna 1", "Horní Lhota", "56302"))),
+    # a code of an address point that belongs to another town
+    ("a", "1007", _told("Hanáková", "Dana", "1983-04-17", "female",
+                        address=_at(_POINT, _lives("Mlýnská 21", "Podhájí", "56301")))),
+    # the register of persons has her married name by now
+    ("b", "B-83", _told("Vitásková", "Simona", "1991-09-30", "female",
+                        identifier=[{"system": f"{ID_CARD}CZE", "value": "109200311"}],
+                        address=_lives("Nová 7", "Podlesí", "56301"))),
 )  # fmt: skip
 MERGED: Final = ("1005", "B-81")
 

@@ -7,15 +7,12 @@ identifiers, `feeding` does ADT, `queries` QBP, `desk` is one message from its s
 
 from __future__ import annotations
 
-import asyncio
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Final
-
-import structlog
-from asyncpg import PostgresError
 
 from pater.domain import Parts, Services
 from pater.domains.persons.authorities import Authorities
+from pater.domains.persons.forgetting import hourly
 from pater.domains.persons.hl7 import tables
 from pater.domains.persons.hl7.desk import Desk
 from pater.domains.persons.hl7.feeding import Feeding
@@ -32,8 +29,6 @@ DONE_KEPT: Final = timedelta(days=30)
 """How long a message that comes again is answered as before."""
 FAILED_KEPT: Final = timedelta(days=180)
 """How long a message waits in quarantine."""
-_PAUSE: Final = 3600.0
-_log = structlog.get_logger("pater.hl7")
 
 
 def desk_of(services: Services, registers: Registers) -> Desk:
@@ -48,7 +43,7 @@ def desk_of(services: Services, registers: Registers) -> Desk:
         Queries(
             gate, db, systems,
             CrossReference(gate, db, services.base_url, registration, authorities),
-            PatientSearch(db, registration, authorities),
+            PatientSearch(db, registration, authorities, services.clock),
         ),
         Writer(services.clock, services.new_id),
         services.clock,
@@ -61,17 +56,8 @@ def desk_of(services: Services, registers: Registers) -> Desk:
 def parts(services: Services, registers: Registers) -> Parts:
     """The conversation at the port `mllp`, and the task that forgets what is old."""
 
-    async def forget(stop: asyncio.Event) -> None:
-        while not stop.is_set():
-            now = services.clock()
-            try:
-                await tables.forget(services.db, now - DONE_KEPT, now - FAILED_KEPT)
-            except (PostgresError, OSError) as error:  # the next hour will do
-                _log.warning("old messages were not forgotten", error=type(error).__name__)
-            try:
-                await asyncio.wait_for(stop.wait(), _PAUSE)
-            except TimeoutError:
-                continue
+    async def forget(now: datetime) -> None:
+        await tables.forget(services.db, now - DONE_KEPT, now - FAILED_KEPT)
 
     talk = Conversations(desk_of(services, registers).take, trusting=services.demo)
-    return Parts(ports={"mllp": talk}, tasks=[forget])
+    return Parts(ports={"mllp": talk}, tasks=[hourly("hl7", forget, services.clock)])

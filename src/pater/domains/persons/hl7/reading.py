@@ -103,7 +103,7 @@ def with_before(
             made.setdefault(key, value)
     for key in ("name", "address"):
         if key in now.nulled and before.get(key):
-            made[key] = [_ended(each, today) for each in before[key]]
+            made[key] = [ended(each, today) for each in before[key]]
     listed = {(i.get("system"), i.get("value")): i for i in before.get("identifier", ())}
     fresh = {i["system"] for i in identifiers}
     # of a system in which the message names a number, the message's is the one
@@ -116,7 +116,8 @@ def with_before(
     return made
 
 
-def _ended(item: Resource, today: date) -> Resource:
+def ended(item: Resource, today: date) -> Resource:
+    """A name, address or contact that its source takes away."""
     period = {"end": today.isoformat(), **(item.get("period") or {})}
     return {**item, "use": "old", "period": period}
 

@@ -6,8 +6,10 @@ from collections.abc import Mapping
 from datetime import date
 from typing import Any, Final
 
+from pater.registers.held import INSURER
 from pater.registers.identifiers import (
     BIRTH_NUMBER,
+    ICO,
     ID_CARD,
     INSURED_NUMBER,
     PASSPORT,
@@ -16,12 +18,16 @@ from pater.registers.identifiers import (
     tidy,
 )
 from pater.registers.matching.features import MOTHER
+from pater.registers.surviving import REGISTERING
 from pater.rest.errors import HttpError
 
 Json = dict[str, Any]
 
 LONGEST: Final = 200
 GENDERS: Final = {"M": "male", "Z": "female", "X": "other", "N": "unknown"}
+FIELDS: Final = ("700232004", "722176000", "310061009")
+"""Fields of care in which somebody is registered: general practice, dentistry, gynaecology."""
+_SNOMED: Final = "http://snomed.info/sct"
 _NUMBERS: Final = (("rid", RID), ("rodneCislo", BIRTH_NUMBER), ("cisloPojistence", INSURED_NUMBER))
 _CARDS: Final = {"ID": ID_CARD, "P": PASSPORT}
 _MOST: Final = 10
@@ -69,6 +75,11 @@ def person(data: Any, at: str) -> Json:
     died = text(data, "datumUmrti", at)
     if died:
         patient["deceasedDateTime"] = _date(died, f"{at}.datumUmrti")
+    for each in _listed(data, "pojisteni", at):
+        patient.setdefault("identifier", []).append(_insured(*each))
+    providers = [_registering(*each) for each in _listed(data, "registrujiciPoskytovatele", at)]
+    if providers:
+        patient["extension"] = providers
     addresses = [_address(*each) for each in _listed(data, "adresy", at)]
     if addresses:
         patient["address"] = addresses
@@ -82,7 +93,7 @@ def person(data: Any, at: str) -> Json:
     mother = text(data, "matkaRid", at)
     if mother:
         number = _number(RID, mother, f"{at}.matkaRid")
-        patient["extension"] = [{"url": MOTHER, "valueIdentifier": number}]
+        patient.setdefault("extension", []).append({"url": MOTHER, "valueIdentifier": number})
     return patient
 
 
@@ -117,6 +128,12 @@ def text(
     return said.strip()
 
 
+def day(data: Mapping[str, Any], key: str, at: str = "zadostData") -> date | None:
+    """A day of what was said; None where it is missing."""
+    said = text(data, key, at)
+    return date.fromisoformat(_date(said, f"{at}.{key}")) if said else None
+
+
 def wrong(said: str, path: str) -> HttpError:
     """400 at a place."""
     return HttpError(400, "value", said, path=path)
@@ -145,6 +162,54 @@ def _address(data: Any, at: str) -> Json:
     for key, element in (("obec", "city"), ("psc", "postalCode"), ("stat", "country")):
         made[element] = text(data, key, at) or None
     return {key: value for key, value in made.items() if value}
+
+
+def _insured(data: Any, at: str) -> Json:
+    """A period of insurance: cisloPojistence, pojistovna (kod), platnostOd, platnostDo."""
+    if not isinstance(data, dict):
+        raise wrong("an object", at)
+    said = text(data, "cisloPojistence", at, needed=True)
+    made = _number(INSURED_NUMBER, said, f"{at}.cisloPojistence")
+    insurer = data.get("pojistovna") or {}
+    if not isinstance(insurer, dict):
+        raise wrong("an object", f"{at}.pojistovna")
+    code = text(insurer, "kod", f"{at}.pojistovna")
+    if code:
+        number = _number(INSURER, code, f"{at}.pojistovna.kod")
+        made["assigner"] = {"identifier": number}
+    period = _period(data, at)
+    return made | ({"period": period} if period else {})
+
+
+def _registering(data: Any, at: str) -> Json:
+    """With whom somebody is registered: obor (SNOMED CT), identifikator (IČO), nazev, platnost."""
+    if not isinstance(data, dict):
+        raise wrong("an object", at)
+    number = text(data, "identifikator", at, needed=True)
+    whom: Json = {"identifier": _number(ICO, number, f"{at}.identifikator")}
+    name = text(data, "nazev", at)
+    if name:
+        whom["display"] = name
+    field = text(data, "obor", at, needed=True)
+    if field not in FIELDS:
+        raise wrong(f"one of {', '.join(FIELDS)}", f"{at}.obor")
+    coding = {"system": _SNOMED, "code": field}
+    parts: list[Json] = [
+        {"url": "value", "valueReference": whom},
+        {"url": "category", "valueCodeableConcept": {"coding": [coding]}},
+    ]
+    period = _period(data, at)
+    if period:
+        parts.append({"url": "period", "valuePeriod": period})
+    return {"url": REGISTERING, "extension": parts}
+
+
+def _period(data: Mapping[str, Any], at: str) -> Json:
+    begin, end = day(data, "platnostOd", at), day(data, "platnostDo", at)
+    if begin is not None and end is not None and end < begin:
+        raise wrong("it ends before it begins", f"{at}.platnostDo")
+    made = {"start": begin, "end": end}
+    return {key: said.isoformat() for key, said in made.items() if said is not None}
 
 
 def _listed(data: Mapping[str, Any], key: str, at: str) -> list[tuple[Any, str]]:

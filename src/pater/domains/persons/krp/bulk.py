@@ -32,7 +32,7 @@ from pater.registers.room import Registers
 from pater.rest.bulk.http import guarded
 from pater.rest.errors import HttpError
 from pater.rest.native import HEADERS, problems
-from pater.rest.tasks import JobFailed, Tasks, asker
+from pater.rest.tasks import JobFailed, JobRow, Tasks, asker
 
 Json = dict[str, Any]
 
@@ -180,6 +180,17 @@ class Bulk:
         elif not row.unfinished:
             said["duvod"] = row.error
         return Response(orjson.dumps(said), 200, HEADERS, "application/json")
+
+    async def own(self, caller: Caller, number: str) -> JobRow:
+        """A caller's own request. Raises HttpError 404."""
+        return await self._tasks().own(caller, number)
+
+    async def answers(self, caller: Caller, row: JobRow) -> tuple[bytes, bytes]:
+        """The lines of a request that is done: who was meant, and what could not be read."""
+        what = f"krp hromadne soubor {row.payload['number']}"
+        await self.services.gate.identify(caller, [], what)
+        found = await asyncio.to_thread(self._read, row.id, _FOUND)
+        return found, await asyncio.to_thread(self._read, row.id, _BAD)
 
     async def _fetch(self, request: Request, caller: Caller) -> Response:
         row = await self._tasks().own(caller, request.path_params["job"])

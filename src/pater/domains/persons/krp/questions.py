@@ -14,9 +14,9 @@ from pater.domains.persons.krp import asked as read
 from pater.domains.persons.krp import records
 from pater.domains.persons.krp.envelope import Asked
 from pater.fhir.json import dumps, parse
-from pater.registers import sources
 from pater.registers.cases import opening
 from pater.registers.finding import found
+from pater.registers.held import Insured, Registering, insurance_of, registering_of
 from pater.registers.identifiers import RID
 from pater.registers.room import Registers
 from pater.rest.errors import HttpError
@@ -87,21 +87,26 @@ class Questions:
         return [records.record(each, standing.get(who)) for who, each in masters.items()]
 
     async def insurance(self, caller: Caller, asked: Asked) -> Json:
-        """The history of somebody's insurance."""
-        return {"pojisteni": await self._history(caller, asked, "pojisteni", records.insurance)}
+        """Somebody's insurance: all of it, or as it was on a day (`kDatu`)."""
+        _, rows = await self.insured(caller, asked)
+        return {"pojisteni": [records.insurance(each) for each in rows]}
+
+    async def insured(self, caller: Caller, asked: Asked) -> tuple[Json, list[Insured]]:
+        """The Patient, and `insurance` as it is kept."""
+        at = read.day(asked.data, "kDatu")
+        person, master = await self._one(caller, asked, "pojisteni")
+        return master, await insurance_of(self.services.db, person, master, at)
 
     async def registering(self, caller: Caller, asked: Asked) -> Json:
-        """The history of who registered somebody."""
-        found_ = await self._history(caller, asked, "registrujici", records.registering)
-        return {"registrujiciPoskytovatele": found_}
+        """Who registered somebody: all of them, or those of a day (`kDatu`)."""
+        rows = await self.registered(caller, asked)
+        return {"registrujiciPoskytovatele": [records.registering(each) for each in rows]}
 
-    async def _history(
-        self, caller: Caller, asked: Asked, kind: str, of: Callable[..., Any]
-    ) -> list[Json]:
-        person, _ = await self._one(caller, asked, kind)
-        now = await sources.of(self.services.db, person)
-        past = await sources.past_of(self.services.db, person)
-        return records.history(of, now, past)
+    async def registered(self, caller: Caller, asked: Asked) -> list[Registering]:
+        """As `registering`, as it is kept."""
+        at = read.day(asked.data, "kDatu")
+        person, master = await self._one(caller, asked, "registrujici")
+        return await registering_of(self.services.db, person, master, at)
 
     async def create(self, caller: Caller, asked: Asked) -> Json:
         """Somebody whom the provider did not know before, under its own number."""
@@ -128,13 +133,24 @@ class Questions:
             raise HttpError(400, "required", "an object", path="zadostData.mistniId")
         system = read.text(number, "system", "zadostData.mistniId", needed=True)
         value = read.text(number, "hodnota", "zadostData.mistniId", needed=True)
-        told = await self.feed.tell(caller, system, value, patient, known=known)
-        gate = self.services.gate
-        shown = await gate.identify(caller, [told.person], asked.query("zapis"))
-        masters = {person: parse(stored.body) for person, stored in shown.items()}
-        [one] = await self.shown(masters)
+        outcome, person, master = await self.told(
+            caller, system, value, patient, asked.query("zapis"), known=known
+        )
+        [one] = await self.shown({person: master})
         outcomes = {"matched": "Ztotoznen", "new": "Zalozen", "possible": "KOvereni"}
-        return {"vysledek": outcomes[told.outcome], "pacient": one}
+        return {"vysledek": outcomes[outcome], "pacient": one}
+
+    async def told(
+        self, caller: Caller, system: str, value: str, patient: Json, what: str, *, known: bool
+    ) -> tuple[str, int, Json]:
+        """Takes what the sender says under its own number: the outcome, who it is, their Patient.
+
+        Raises what `Feed.tell` raises.
+        """
+        told = await self.feed.tell(caller, system, value, patient, known=known)
+        shown = await self.services.gate.identify(caller, [told.person], what)
+        [(person, stored)] = shown.items()
+        return told.outcome, person, parse(stored.body)
 
     async def merge(self, caller: Caller, asked: Asked) -> Json:
         """Asks a registrar to make two persons one."""

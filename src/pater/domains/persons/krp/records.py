@@ -6,30 +6,24 @@ left out.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from datetime import datetime
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
 
 from pater.domains.persons.tables import Standing
+from pater.registers.held import OWN, Held, Insured, Registering, registerings
 from pater.registers.identifiers import (
     BIRTH_NUMBER,
-    ICO,
     ID_CARD,
     INSURED_NUMBER,
     PASSPORT,
     RID,
-    SID,
 )
 from pater.registers.matching.features import ADDRESS_POINT, MOTHER
-from pater.registers.surviving import SAID, Said, shown
+from pater.registers.surviving import SAID
 
 Json = dict[str, Any]
 
-REGISTERING: Final = "https://hl7.cz/fhir/core/StructureDefinition/registering-provider-cz"
-"""The extension of HL7 Czech core by which a Patient names who registered them, and for what."""
-INSURER: Final = SID + "kp"
 _SEX: Final = {"male": "M", "female": "Z", "other": "X", "unknown": "N"}
-_OWN: Final = "KRP"
 
 
 def record(master: Json, standing: Standing | None) -> Json:
@@ -73,7 +67,9 @@ def record(master: Json, standing: Standing | None) -> Json:
             for found in _items(master, "telecom")
         ],
         "matkaNovorozence": _mother(master),
-        "registrujiciPoskytovatele": list(registering(master)),
+        "registrujiciPoskytovatele": [
+            _provider(each) | _dates(each) for each in registerings(master, (), ())
+        ],
     }
     return {key: value for key, value in made.items() if value not in (None, [], "")}
 
@@ -104,7 +100,7 @@ def said(element: Mapping[str, Any], value: Any) -> Json | None:
     period = element.get("period") or {}
     made: Json = {
         "hodnota": value,
-        "zdroj": parts.get("source") or _OWN,
+        "zdroj": parts.get("source") or OWN,
         "stav": "Zpochybneny" if parts.get("state") == "disputed" else "Spravny",
         "referencni": parts.get("reference") is True,
     }
@@ -116,80 +112,42 @@ def said(element: Mapping[str, Any], value: Any) -> Json | None:
     return made
 
 
-def registering(patient: Mapping[str, Any]) -> Iterator[Json]:
-    """Who registered a patient, and for what."""
-    for extension in patient.get("extension") or ():
-        if extension.get("url") != REGISTERING:
-            continue
-        parts = {part.get("url"): part for part in extension.get("extension") or ()}
-        whom = (parts.get("value") or {}).get("valueReference") or {}
-        concept = (parts.get("category") or {}).get("valueCodeableConcept") or {}
-        coding: Mapping[str, Any] = next(iter(concept.get("coding") or ()), {})
-        yield _provider(whom, coding.get("code") or concept.get("text"))
-    for whom in patient.get("generalPractitioner") or ():
-        yield _provider(whom, None)
+def insurance(row: Insured) -> Json:
+    """A span of somebody's insurance."""
+    made: Json = {"cisloPojistence": row.number}
+    if row.insurer or row.name:
+        insurer = {"kod": row.insurer, "nazev": row.name}
+        made["pojistovna"] = {key: value for key, value in insurer.items() if value}
+    return made | _span(row)
 
 
-def insurance(patient: Mapping[str, Any]) -> Iterator[Json]:
-    """The insured person's numbers, with the insurer where it is said."""
-    for each in _items(patient, "identifier"):
-        if each.get("system") != INSURED_NUMBER:
-            continue
-        number = (each.get("assigner") or {}).get("identifier") or {}
-        insurer = number.get("value") if number.get("system") in (INSURER, ICO) else None
-        made: Json = {"cisloPojistence": each.get("value")}
-        if insurer or (each.get("assigner") or {}).get("display"):
-            made["pojistovna"] = {"kod": insurer, "nazev": each["assigner"].get("display")}
-        period = each.get("period") or {}
-        yield made | {
-            key: period[name]
-            for key, name in (("platnostOd", "start"), ("platnostDo", "end"))
-            if name in period
-        }
+def registering(row: Registering) -> Json:
+    """A span of somebody's being registered with a provider."""
+    return _provider(row) | _span(row)
 
 
-def history(
-    of: Callable[[Mapping[str, Any]], Iterator[Json]],
-    now: Sequence[Said],
-    past: Sequence[tuple[Said, datetime]],
-) -> list[Json]:
-    """What sources said of one thing, now and before, each from when to when, the newest first.
-
-    A source that says the same again goes on saying it.
-    """
-    spans: dict[tuple[Any, ...], list[Any]] = {}
-    told = [(each, None) for each in now]
-    for source, until in sorted([*told, *past], key=lambda each: each[0].since, reverse=True):
-        name = source.source.name
-        for item in of(source.patient):
-            key = (name, source.source.value, repr(item))
-            span = spans.get(key)
-            if span is None:
-                spans[key] = [item, source, source.since, until]
-            else:
-                span[2] = min(span[2], source.since)
-    made = []
-    for item, source, since, until in spans.values():
-        found: Json = {
-            **item,
-            "zdroj": shown(source.source),
-            "referencni": source.source.reference,
-            "stav": "Zpochybneny" if source.disputed else "Spravny",
-        }
-        found.setdefault("platnostOd", since.isoformat())
-        if until is not None:
-            found.setdefault("platnostDo", until.isoformat())
-        made.append(found)
-    return sorted(made, key=lambda each: str(each["platnostOd"]), reverse=True)
+def _span(row: Held) -> Json:
+    made: Json = {
+        "zdroj": row.source,
+        "referencni": row.reference,
+        "stav": "Zpochybneny" if row.disputed else "Spravny",
+        "platnostOd": row.start,
+        "platnostDo": row.end,
+    }
+    return {key: value for key, value in made.items() if value != ""}
 
 
-def _provider(whom: Mapping[str, Any], field: Any) -> Json:
-    number = whom.get("identifier") or {}
+def _dates(row: Registering) -> Json:
+    found = {"platnostOd": row.start, "platnostDo": row.end}
+    return {key: value for key, value in found.items() if value}
+
+
+def _provider(row: Registering) -> Json:
     made = {
-        "obor": field,
-        "nazev": whom.get("display"),
-        "identifikator": number.get("value"),
-        "system": number.get("system"),
+        "obor": row.field,
+        "nazev": row.name,
+        "identifikator": row.number,
+        "system": row.system,
     }
     return {key: value for key, value in made.items() if value}
 

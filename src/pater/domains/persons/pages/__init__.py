@@ -7,7 +7,16 @@ from collections.abc import Sequence
 from starlette.routing import BaseRoute
 
 from pater.domain import Services
-from pater.domains.persons.pages import acts, cases, disputes, mine, person, search, statistics
+from pater.domains.persons.pages import (
+    acts,
+    cases,
+    disputes,
+    mine,
+    person,
+    representatives,
+    search,
+    statistics,
+)
 from pater.domains.persons.pages.common import Room
 from pater.registers.room import Registers
 from pater.web.context import PageContext
@@ -16,5 +25,5 @@ from pater.web.context import PageContext
 def routes(context: PageContext, services: Services, registers: Registers) -> Sequence[BaseRoute]:
     """All of them."""
     room = Room(context, services, registers)
-    rooms = (search, person, acts, cases, disputes, statistics, mine)
+    rooms = (search, person, acts, cases, disputes, statistics, mine, representatives)
     return [route for each in rooms for route in each.routes(room)]

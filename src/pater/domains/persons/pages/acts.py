@@ -186,10 +186,8 @@ def routes(room: Room) -> Sequence[BaseRoute]:
         async with answers():
             await services.gate.require(caller, "update", "Patient")
             act = await merging.one(request.path_params["act"])
-        file = await room.shown(caller, act.survivor, "act")
-        other = file
-        if act.merged != act.survivor:
-            other = await room.shown(caller, act.merged, "act")
+        file = await side(caller, act.survivor)
+        other = await side(caller, act.merged) if act.merged != act.survivor else file
         refused, status = "", 200
         if request.method == "POST":
             await context.form(request)
@@ -210,11 +208,20 @@ def routes(room: Room) -> Sequence[BaseRoute]:
             status=status,
             act=act,
             act_words=words.ACTS,
-            who=view.brief(file.patient),
-            whom=view.brief(other.patient),
+            who=view.brief(file.patient if file else {}),
+            whom=view.brief(other.patient if other else {}),
             people=await room.names_of(request, [act.by, act.undone_by]),
             refused=refused,
         )
+
+    async def side(caller: Caller, patient: str) -> File | None:
+        """One of the two of an act; None when it was deleted, which the act then says."""
+        try:
+            return await room.shown(caller, patient, "act")
+        except HTTPException as error:
+            if error.status_code != 404:
+                raise
+            return None
 
     both = ["GET", "POST"]
     return [

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
+from itertools import pairwise
 from typing import Final
+from urllib.parse import urlencode
 
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
@@ -14,13 +16,23 @@ from starlette.routing import BaseRoute, Route
 from pater.access.caller import Caller
 from pater.domains.persons.pages import view, words
 from pater.domains.persons.pages.common import ROLE, Room, answers, whole
-from pater.domains.persons.pages.waterfall import waterfall
+from pater.domains.persons.pages.waterfall import bands, waterfall
 from pater.fhir.json import parse
 from pater.records.errors import Conflict, Unprocessable
+from pater.registers.queue import HELD_FOR, Taken, Wanted
 from pater.registers.reviewing import Candidate, Case, Shown
 from pater.web.i18n import N_
 
 PAGE: Final = 20
+DOCUMENTS: Final = "documents"
+"""The filter's word for cases that a document led to."""
+OLD: Final[Mapping[str, tuple[timedelta | None, timedelta | None]]] = {
+    "day": (None, timedelta(days=1)),
+    "week": (timedelta(days=1), timedelta(days=7)),
+    "month": (timedelta(days=7), timedelta(days=30)),
+    "older": (timedelta(days=30), None),
+}
+"""How old the cases of an age are: at least, and less than."""
 LATER: Final[Mapping[str, timedelta]] = {
     "1": timedelta(days=1),
     "7": timedelta(days=7),
@@ -37,30 +49,75 @@ def routes(room: Room) -> Sequence[BaseRoute]:
     async def queue(request: Request) -> Response:
         caller, asked = context.caller_of(request), request.query_params
         done = asked.get("view") == "decided"
-        reason = asked.get("reason", "") if asked.get("reason") in words.REASONS else ""
+        filters = wished(request)
         async with answers():
             if done:
                 shown = await reviewing.decided(caller, PAGE, _moment(asked.get("after", "")))
             else:
-                shown = await reviewing.queue(caller, PAGE, _place(asked.get("after", "")), reason)
+                place = _place(asked.get("after", ""))
+                shown = await reviewing.queue(caller, PAGE, place, wanted(filters))
+            sources = await reviewing.sources(caller)
         last = shown.cases[-1] if len(shown.cases) == PAGE else None
         after = ""
         if last is not None:
             after = (
                 f"{last.decided.isoformat() if done and last.decided else last.weight}~{last.id}"
             )
+        holders = {case.id: reviewing.holder(case) for case in shown.cases}
         return context.render(
             request,
             "persons/cases.html",
             items=[_item(case, shown) for case in shown.cases],
             decided=done,
-            reason=reason,
+            filters=filters,
+            query=urlencode(filters),
+            holders=holders,
+            me=caller.id,
+            held_for=HELD_FOR,
             reasons=words.REASONS,
+            scores=words.SCORES,
+            ages=words.AGES,
+            taken_words=words.TAKEN,
+            sources=_sources(sources, room.say(request)),
             decisions=words.DECISIONS,
-            people=await room.names_of(request, [c.decided_by for c in shown.cases]),
+            people=await room.names_of(
+                request, [*(c.decided_by for c in shown.cases), *holders.values()]
+            ),
             after=after,
             first=not asked.get("after"),
             last=await just_decided(request, caller),
+        )
+
+    def wished(request: Request) -> dict[str, str]:
+        """The filters of an address that mean something, as they travel on."""
+        asked = request.query_params
+        known = {
+            "reason": words.REASONS,
+            "score": words.SCORES,
+            "age": words.AGES,
+            "taken": words.TAKEN,
+        }
+        found = {name: asked.get(name, "") for name in known}
+        chosen = {name: text for name, text in found.items() if text in known[name]}
+        source = asked.get("source", "")[:200]
+        return {**chosen, "source": source} if source else chosen
+
+    def wanted(filters: Mapping[str, str]) -> Wanted:
+        """The filters as the register understands them."""
+        model, now = room.registers.index.model, services.clock()
+        steps = [*bands(model.possible, model.automatic), ("", float("inf"))]
+        score = {name: (at, end) for (name, at), (_, end) in pairwise(steps)}
+        least, below = score.get(filters.get("score", ""), (None, None))
+        young, old = OLD.get(filters.get("age", ""), (None, None))
+        source = filters.get("source")
+        return Wanted(
+            reason=filters.get("reason", ""),
+            least=least,
+            below=below,
+            since=now - old if old else None,
+            before=now - young if young else None,
+            source="" if source == DOCUMENTS else source,
+            taken=_taken(filters.get("taken", "")),
         )
 
     async def just_decided(request: Request, caller: Caller) -> Case | None:
@@ -96,10 +153,13 @@ def routes(room: Room) -> Sequence[BaseRoute]:
             if not isinstance(error.__cause__, Conflict):
                 raise
             return await show(request, caller, id, taken=True, status=409)
+        filters = wished(request)
+        if decision in ("take", "give"):
+            return context.redirect(_address(id, filters))
         async with answers():
-            rest = await reviewing.queue(caller, 1)
-        target = f"/registry/cases/{rest.cases[0].id}" if rest.cases else "/registry/cases"
-        return context.redirect(target + (f"?done={id}" if decision != "later" else ""))
+            following = await reviewing.following(caller, wanted(filters), id)
+        done = {"done": str(id)} if decision != "later" else {}
+        return context.redirect(_address(following, {**filters, **done}))
 
     async def decide(
         caller: Caller, id: int, version: int, decision: str, note: str, form: Mapping[str, str]
@@ -112,6 +172,10 @@ def routes(room: Room) -> Sequence[BaseRoute]:
             case "later":
                 wait = LATER.get(form.get("until", ""), LATER["1"])
                 await reviewing.postpone(caller, id, version, services.clock() + wait, note)
+            case "take":
+                await reviewing.take(caller, id, version)
+            case "give":
+                await reviewing.give_back(caller, id, version)
             case _:
                 raise HTTPException(400)
 
@@ -125,8 +189,9 @@ def routes(room: Room) -> Sequence[BaseRoute]:
         status: int = 200,
     ) -> Response:
         async with answers():
+            filters = wished(request)
             shown = await reviewing.one(caller, id)
-            rest = await reviewing.queue(caller, 2)
+            following = await reviewing.following(caller, wanted(filters), id)
         case = shown.cases[0]
         mine = shown.patients.get(case.person)
         there = [each for each in case.candidates if each.person in shown.patients]
@@ -138,7 +203,6 @@ def routes(room: Room) -> Sequence[BaseRoute]:
             picture = waterfall(chosen.parts, model.possible, model.automatic)
             patient = parse(shown.patients[chosen.person].body)
             whom, pairs = view.brief(patient), view.pairs(parse(mine.body), patient, say)
-        following = next((each.id for each in rest.cases if each.id != case.id), None)
         return context.render(
             request,
             "persons/case.html",
@@ -147,6 +211,7 @@ def routes(room: Room) -> Sequence[BaseRoute]:
             who=view.brief(parse(mine.body)) if mine else None,
             whom=whom,
             chosen=chosen,
+            query=urlencode(filters),
             place=there.index(chosen) + 1 if chosen is not None else 0,
             candidates=[view.brief(parse(shown.patients[e.person].body)) for e in there],
             pairs=pairs,
@@ -158,8 +223,13 @@ def routes(room: Room) -> Sequence[BaseRoute]:
                             if e in words.CONTRADICTIONS] if chosen else [],
             reasons=words.REASONS,
             decisions=words.DECISIONS,
+            holder=reviewing.holder(case),
+            me=caller.id,
+            held_until=case.taken + HELD_FOR if case.taken else None,
+            here=_address(case.id, filters),
+            queue=_address(0, filters),
             people=await room.names_of(request, [case.decided_by, case.taken_by]),
-            following=following,
+            following=_address(following, filters) if following else "",
             refused=refused,
             taken=taken,
             last=await just_decided(request, caller),
@@ -204,6 +274,30 @@ def _chosen(candidates: Sequence[Candidate], place: str) -> Candidate | None:
         return None
     index = int(place) if place.isascii() and place.isdigit() and len(place) < 3 else 1
     return candidates[index - 1] if 1 <= index <= len(candidates) else candidates[0]
+
+
+def _address(id: int, filters: Mapping[str, str]) -> str:
+    """A case in the queue as it is filtered; 0 = the queue."""
+    place = f"/registry/cases/{id}" if id else "/registry/cases"
+    return f"{place}?{urlencode(filters)}" if filters else place
+
+
+def _taken(text: str) -> Taken:
+    match text:
+        case "free" | "mine" | "others":
+            return text
+    return ""
+
+
+def _sources(found: Mapping[str, str], say: view.Say) -> list[tuple[str, str]]:
+    """Who told of those who wait, as the choices of a filter."""
+    named = [
+        (source or DOCUMENTS,
+         say.text(words.SOURCES.get(source, "")) if source in words.SOURCES
+         else name or source or say.text(words.RECEIVED))
+        for source, name in found.items()
+    ]  # fmt: skip
+    return sorted(named, key=lambda each: each[1])
 
 
 def _id(request: Request) -> int:

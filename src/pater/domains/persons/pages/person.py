@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import UTC, date, datetime, time
+from typing import Any
 
 from starlette.requests import Request
 from starlette.responses import Response
@@ -13,7 +14,11 @@ from pater.domains.persons.pages import view, words
 from pater.domains.persons.pages.common import ROLE, Room, answers
 from pater.registers import overview, sources
 from pater.registers.as_of import as_of
+from pater.registers.held import insurances, registerings
+from pater.registers.surviving import Said
 from pater.web.i18n import N_
+
+Rows = list[list[Any]]
 
 
 def routes(room: Room) -> Sequence[BaseRoute]:
@@ -28,20 +33,27 @@ def routes(room: Room) -> Sequence[BaseRoute]:
         valid, wrong = _day(request.query_params.get("valid", ""))
         known, unclear = _day(request.query_params.get("known", ""))
         said = await sources.of(room.db, file.person)
+        past = await sources.past_of(room.db, file.person)
         errors = {"valid": wrong, "known": unclear}
-        then = None
+        then: view.Resource | None = None
+        held_then: tuple[Rows, Rows] = ([], [])
+        names = view.titles(said, say)
         if (valid or known) and not (wrong or unclear):
             now = services.clock()
             until = min(datetime.combine(known, time.max, UTC), now) if known else now
+            day = valid or known or now.date()
             async with answers():
-                then = await as_of(
-                    services.gate, room.db, caller, file.id, valid or known or now.date(), until
+                then = await as_of(services.gate, room.db, caller, file.id, day, until)
+            if then is not None:
+                told = known_then(said, past, until)
+                held_then = (
+                    view.insured(insurances(then, *told, day), say, names),
+                    view.registering(registerings(then, *told, day), say, names),
                 )
         async with answers():
             cases = await registers.reviewing.of(caller, file.person)
         acts = await registers.merging.of(file.id)
         disputes = await registers.merging.disputes.of(file.person)
-        names = view.titles(said, say)
         return context.render(
             request,
             "persons/person.html",
@@ -52,6 +64,10 @@ def routes(room: Room) -> Sequence[BaseRoute]:
             size=await overview.size(room.db, file.person),
             lines=view.lines(file.patient, say, names),
             beside=view.beside(file.patient, said, say),
+            insured=view.insured(insurances(file.patient, said, past), say, names),
+            registering=view.registering(registerings(file.patient, said, past), say, names),
+            insured_then=held_then[0],
+            registering_then=held_then[1],
             on={"valid": request.query_params.get("valid", "")[:10],
                 "known": request.query_params.get("known", "")[:10]},
             errors={name: context._(request, text) for name, text in errors.items() if text},
@@ -72,6 +88,15 @@ def routes(room: Room) -> Sequence[BaseRoute]:
         )  # fmt: skip
 
     return [Route("/registry/persons/{id}", person)]
+
+
+def known_then(
+    said: Sequence[Said], past: Sequence[tuple[Said, datetime]], until: datetime
+) -> tuple[list[Said], list[tuple[Said, datetime]]]:
+    """What sources said at a moment, and what they had said before it, each until when."""
+    now = [each for each in said if each.received <= until]
+    now += [each for each, gone in past if each.received <= until < gone]
+    return now, [(each, gone) for each, gone in past if gone <= until]
 
 
 def _day(text: str) -> tuple[date | None, str]:

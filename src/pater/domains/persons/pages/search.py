@@ -22,7 +22,7 @@ from pater.fhir.search.query import SearchError, parse_search
 from pater.registers import overview
 from pater.registers.identifiers import BIRTH_NUMBER, INSURED_NUMBER, RID, check
 from pater.registers.matching import features_of
-from pater.registers.numbers import holder
+from pater.registers.numbers import typed
 from pater.registers.overview import Standing
 from pater.web.i18n import N_
 
@@ -94,7 +94,7 @@ def routes(room: Room) -> Sequence[BaseRoute]:
 
     async def found(caller: Caller, values: Mapping[str, str]) -> list[Hit]:
         if values["number"]:
-            people = await by_number(values["number"])
+            people = await typed(room.db, values["number"])
         else:
             people = await by_name(caller, values)
         patients = await services.gate.identify(caller, people, "find")
@@ -106,12 +106,6 @@ def routes(room: Room) -> Sequence[BaseRoute]:
             for each in people
             if each in patients
         ]
-
-    async def by_number(typed: str) -> list[int]:
-        """Whoever has the number: of the register, of birth or of insurance."""
-        plain = typed.replace(" ", "").upper()
-        people = [await holder(room.db, system, plain) for system in NUMBERS]
-        return [person for person in dict.fromkeys(people) if person]
 
     async def by_name(caller: Caller, values: Mapping[str, str]) -> list[int]:
         """Who has the name as it was typed, then who is like it."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import timedelta
 from typing import Final
 
 from starlette.requests import Request
@@ -12,7 +11,9 @@ from starlette.routing import BaseRoute, Route
 
 from pater.domains.persons.pages import words
 from pater.domains.persons.pages.common import ROLE, Room, answers
-from pater.registers import overview
+from pater.domains.persons.pages.waterfall import bands
+from pater.registers.overview import MOST
+from pater.registers.quality import quality
 
 SPANS: Final = (7, 30, 90)
 
@@ -27,18 +28,21 @@ def routes(room: Room) -> Sequence[BaseRoute]:
             await services.gate.require(context.caller_of(request), "ask", "Patient")
         asked = request.query_params.get("days", "30")
         days = next((each for each in SPANS if str(each) == asked), 30)
-        found = await overview.quality(room.db, services.clock(), timedelta(days=days))
+        model = room.registers.index.model
+        edges = bands(model.possible, model.automatic)
+        found = await quality(room.db, services.clock(), days, edges)
         return context.render(
             request,
             "persons/statistics.html",
             found=found,
             share=100 * found.temporary / found.persons if found.persons else 0.0,
-            most=overview.MOST,
+            most=MOST,
             days=days,
             spans=SPANS,
             ages=words.AGES,
             acts=words.ACTS,
             decisions=words.DECISIONS,
+            scores=words.SCORES,
         )
 
     return [Route("/registry/statistics", statistics)]

@@ -12,6 +12,7 @@ from typing import Any, Final
 
 from pater.domains.persons.pages import words
 from pater.fhir.search.text import normalise
+from pater.registers.held import OWN, Held, Insured, Registering
 from pater.registers.identifiers import BIRTH_NUMBER, ID_CARD, INSURED_NUMBER, PASSPORT, RID
 from pater.registers.matching.features import MOTHER
 from pater.registers.surviving import ATTRIBUTES, LISTED, SAID, SINGLE, Said
@@ -192,6 +193,47 @@ def title_of(said: Said, say: Say) -> str:
 def titles(said: Sequence[Said], say: Say) -> dict[str, str]:
     """The names of sources for people, by source."""
     return {each.source.name: title_of(each, say) for each in said}
+
+
+def insured(rows: Sequence[Insured], say: Say, sources: Mapping[str, str]) -> list[list[Any]]:
+    """Insurance as rows of a table: insurer, number, from when to when, who says so."""
+    return [
+        [
+            {"text": row.name or row.insurer or "–", "sub": row.insurer if row.name else ""},
+            row.number,
+            *_lasting(row, say, sources),
+        ]
+        for row in rows
+    ]
+
+
+def registering(
+    rows: Sequence[Registering], say: Say, sources: Mapping[str, str]
+) -> list[list[Any]]:
+    """Who registered a person, as rows of a table: field, provider, from when to when, who says."""
+    return [
+        [
+            say.text(words.FIELDS[row.field]) if row.field in words.FIELDS else row.field or "–",
+            {"text": row.name or row.number or "–", "sub": row.number if row.name else ""},
+            *_lasting(row, say, sources),
+        ]
+        for row in rows
+    ]
+
+
+def _lasting(row: Held, say: Say, sources: Mapping[str, str]) -> list[Any]:
+    if row.source == OWN:
+        who = say.text(words.REGISTER)
+    elif row.source in words.SOURCES:
+        who = say.text(words.SOURCES[row.source])
+    else:
+        who = sources.get(row.source, row.source)
+    state = {"tag": say.text(words.DISPUTED), "color": "warning", "sub": who}
+    return [
+        say.date(row.start[:10]),
+        say.date(row.end[:10]),
+        state if row.disputed else {"text": who},
+    ]
 
 
 def disputable(master: Resource, say: Say) -> list[tuple[str, str, str]]:

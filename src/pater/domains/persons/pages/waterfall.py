@@ -72,3 +72,13 @@ def waterfall(
         place(possible),
         place(automatic),
     )
+
+
+def bands(possible: float, automatic: float) -> tuple[tuple[str, float], ...]:
+    """How alike two are, in four steps by the thresholds: each with the weight it begins at."""
+    return (
+        ("against", float("-inf")),
+        ("weak", possible),
+        ("strong", (possible + automatic) / 2),
+        ("certain", automatic),
+    )

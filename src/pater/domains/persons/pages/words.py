@@ -21,6 +21,7 @@ MAIDEN: Final = N_("name at birth")
 RECEIVED: Final = N_("received records")
 """Where something comes from that no source told by registration."""
 REGISTER: Final = N_("the register")
+DISPUTED: Final = N_("disputed")
 GENDERS: Final[Mapping[str, str]] = {
     "female": N_("woman"),
     "male": N_("man"),
@@ -57,6 +58,13 @@ SOURCES: Final[Mapping[str, str]] = {
     "rob": N_("Register of inhabitants"),
     "ruian": N_("Register of addresses"),
 }
+FIELDS: Final[Mapping[str, str]] = {
+    "700232004": N_("general practitioner"),
+    "310061009": N_("gynaecologist"),
+    "310060005": N_("gynaecologist"),
+    "722176000": N_("dentist"),
+}
+"""Fields of registering providers, by the codes of the national profile (SNOMED CT)."""
 STATES: Final[Mapping[str, tuple[str, str]]] = {
     "valid": (N_("registered"), "success"),
     "merged": (N_("merged"), "neutral"),
@@ -66,6 +74,18 @@ REASONS: Final[Mapping[str, str]] = {
     "possible": N_("Two persons are alike"),
     "numbers": N_("A number belongs to somebody else"),
     "disagree": N_("A number agrees, name or birth date does not"),
+}
+SCORES: Final[Mapping[str, str]] = {
+    "certain": N_("would be decided by itself, but something contradicts"),
+    "strong": N_("rather one person"),
+    "weak": N_("perhaps one person"),
+    "against": N_("rather two persons"),
+}
+"""How alike the two of a case are, by the thresholds of the comparison."""
+TAKEN: Final[Mapping[str, str]] = {
+    "free": N_("nobody is at them"),
+    "mine": N_("those I took"),
+    "others": N_("those others took"),
 }
 COMPARED: Final[Mapping[str, str]] = {
     "prior": N_("To begin with"),
@@ -94,6 +114,7 @@ LEVELS: Final[Mapping[str, str]] = {
     "same": N_("the same"),
     "different": N_("different"),
     "marks": N_("the same but for accents"),
+    "spelling": N_("the same in another script or spelling"),
     "gender-form": N_("the same in the other gender's form"),
     "former": N_("one is the other's former name"),
     "swapped": N_("given and family name are swapped"),
@@ -165,7 +186,14 @@ REFUSALS: Final[tuple[str, ...]] = (
     N_("this person has an account"),
     N_("this was undone already"),
     N_("a later act builds on this one: undo the later one first"),
-    N_("the merged Patient was deleted meanwhile"),
+    N_(
+        "the record to be moved has more than 10000 resources: merge the other way round, or split"
+        " it first"
+    ),
+    N_("more than 10000 resources were written meanwhile"),
+    N_("the Patient was deleted meanwhile: write it again first"),
+    N_("the Patient was expunged: this can no longer be undone"),
+    N_("an earlier version was expunged: this can no longer be undone"),
     N_("one of the identifiers belongs to somebody else by now"),
     N_("nothing was chosen: say which sources or records belong to somebody else"),
     N_("one of the chosen sources says nothing of this person"),
