@@ -80,6 +80,10 @@ REGISTERS: Final[Mapping[str, str]] = {
     "ros": N_("Register of businesses"),
     "ruian": N_("Register of addresses"),
 }
+_DIFFERS: Final[Mapping[str, str]] = {
+    "ros": N_("Differs from the register of businesses"),
+    "ruian": N_("Differs from the register of addresses"),
+}
 BY_COMMAND: Final = "pater directory"
 """Who decided, when it was done on the machine itself."""
 
@@ -325,6 +329,8 @@ def _entry(resource: Json, lang: str) -> Entry:
 
 def _label(one: Dispute) -> str:
     """The disputed datum in words, to be translated; what a system wrote stays as it is."""
+    if one.who in _DIFFERS and one.element.startswith(f"{one.who}: "):
+        return _DIFFERS[one.who]
     return ELEMENTS.get(one.type, {}).get(one.element, one.element)
 
 
