@@ -7,6 +7,7 @@ import sys
 from collections.abc import Callable
 from functools import wraps
 from typing import Any, NoReturn, ParamSpec, TypeVar
+from uuid import UUID
 
 import click
 
@@ -26,6 +27,16 @@ def fail(message: str, advice: str = "") -> NoReturn:
     if advice:
         click.echo(f"  {advice}", err=True)
     sys.exit(1)
+
+
+def check_ids(what: str, listed_by: str, retry: str | None, *others: str | None) -> None:
+    """Ends the command unless these are ids of what waits in a quarantine; `all` may be retried."""
+    for text in (None if retry == "all" else retry, *others):
+        if text is not None:
+            try:
+                UUID(text)
+            except ValueError:
+                fail(f"This is no id of a {what}.", f"Ids stand in: {listed_by}")
 
 
 def settings_of(**overrides: Any) -> Settings:

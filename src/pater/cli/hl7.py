@@ -5,13 +5,12 @@ from __future__ import annotations
 import asyncio
 import sys
 from datetime import UTC, datetime
-from uuid import UUID
 
 import click
 
 from pater import log_lines
 from pater.access import clients
-from pater.cli.common import fail, readable, settings_of
+from pater.cli.common import check_ids, fail, readable, settings_of
 from pater.domains.persons.authorities import Authorities
 from pater.domains.persons.hl7 import desk_of, tables
 from pater.domains.persons.hl7.tables import Sender
@@ -84,12 +83,7 @@ def senders(remove: tuple[str, str] | None) -> None:
 @readable
 def quarantine(client: str, show: str | None, retry: str | None, drop: str | None) -> None:
     """List messages that could not be done, with the reasons, or settle them."""
-    for text in (show, retry, drop):
-        if text is not None and text != "all":
-            try:
-                UUID(text)
-            except ValueError:
-                fail("This is no id of a message.", "Ids stand in: pater hl7 quarantine")
+    check_ids("message", "pater hl7 quarantine", retry, show, drop)
     if retry is not None:
         sys.exit(0 if asyncio.run(_retry(client, retry)) else 1)
 

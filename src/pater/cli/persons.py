@@ -7,12 +7,11 @@ import hashlib
 import shutil
 import sys
 from pathlib import Path
-from uuid import UUID
 
 import click
 
 from pater import log_lines
-from pater.cli.common import fail, readable, settings_of
+from pater.cli.common import check_ids, fail, readable, settings_of
 from pater.cli.job_here import done_here
 from pater.domains.persons.files import tables
 from pater.domains.persons.files.importing import Importing
@@ -138,23 +137,18 @@ _MEANINGS = {
 @readable
 def quarantine(source: str, show: str | None, retry: str | None, drop: str | None) -> None:
     """List rows of files that could not be taken, with the reasons, or settle them."""
-    for text in (show, retry, drop):
-        if text is not None and text != "all":
-            try:
-                UUID(text)
-            except ValueError:
-                fail("This is no id of a row.", "Ids stand in: pater persons quarantine")
+    check_ids("row", "pater persons quarantine", retry, show, drop)
     if retry is not None:
         sys.exit(0 if asyncio.run(_retry(source, retry)) else 1)
 
     async def run() -> None:
         async with running_database(settings_of()) as db:
             if drop is not None:
-                done = drop != "all" and await tables.drop(db, drop)
+                done = await tables.drop(db, drop)
                 click.echo("dropped" if done else "there is no such row")
                 return
             if show is not None:
-                found = await tables.one(db, show) if show != "all" else None
+                found = await tables.one(db, show)
                 click.echo(_row(found) if found is not None else "there is no such row")
                 return
             waiting = await tables.waiting(db, source, _LISTED)

@@ -42,6 +42,9 @@ async def test_senders_and_quarantine(at: Bench, tmp_path: Path) -> None:
     first, second = await tables.failures(at.api.db, "", 10)
     assert "Říha^Pavel" in (await run("quarantine", "--show", first.id)).output
     assert (await run("quarantine", "--retry", "x")).exit_code == 1
+    for settled in ("--drop", "--show"):  # only a retry may be of all
+        refused = await run("quarantine", settled, "all")
+        assert refused.exit_code == 1 and "no id of a message" in refused.output
     assert (await run("quarantine", "--retry", first.id)).exit_code == 1
     await at.api.db.execute("update identity_domain set name = 'LATER' where name = 'TEST'")
     done = await run("quarantine", "--retry", first.id)
