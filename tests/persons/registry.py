@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from html import unescape
 from typing import Any
@@ -12,12 +14,13 @@ import httpx
 from pater.access import accounts, sessions
 from pater.access.accounts import Account
 from pater.access.caller import KEY, Caller
-from pater.app import House
+from pater.app import House, build, open_house
 from pater.clock import now
 from pater.registers.identifiers import BIRTH_NUMBER
 from pater.registers.registration import Registered
 from pater.registers.room import Registers
 from pater.registers.surviving import Source
+from pater.settings import Settings
 
 BASE = "http://127.0.0.1:8080"
 MRN = "https://hospital.example/mrn"
@@ -137,3 +140,14 @@ class Office:
             agent,
         )
         return [row["query"] for row in rows]
+
+
+@asynccontextmanager
+async def opened(settings: Settings, dsn: str) -> AsyncIterator[Office]:
+    """A house with its accounts, asked without a network at the address that it has."""
+    async with open_house(settings, dsn) as house:
+        transport = httpx.ASGITransport(build(house))
+        async with httpx.AsyncClient(transport=transport, base_url=settings.base_url) as http:
+            office = Office(house, http)
+            await office.open_accounts()
+            yield office

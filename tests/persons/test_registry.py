@@ -8,33 +8,27 @@ from dataclasses import replace
 from html import unescape
 from typing import Any
 
-import httpx
 import pytest
 
-from pater.app import build, open_house
 from pater.domains.persons import demo
 from pater.registers.registration import Registered
 from pater.settings import Settings
 from pater.store.database import Database
-from tests.persons.registry import BASE, Office, birth_number, said, somebody
+from tests.persons.registry import Office, birth_number, opened, said, somebody
 
 
 @pytest.fixture(scope="module")
-async def opened(
+async def one_house(
     module_database: Database, tmp_path_factory: pytest.TempPathFactory
 ) -> AsyncIterator[Office]:
     settings = Settings(data=tmp_path_factory.mktemp("registry"), demo=True, policy="cz")
-    async with open_house(settings, module_database.dsn) as house:
-        transport = httpx.ASGITransport(build(house))
-        async with httpx.AsyncClient(transport=transport, base_url=BASE) as http:
-            office = Office(house, http)
-            await office.open_accounts()
-            yield office
+    async with opened(settings, module_database.dsn) as made:
+        yield made
 
 
 @pytest.fixture
-def office(opened: Office) -> Office:
-    return opened
+def office(one_house: Office) -> Office:
+    return one_house
 
 
 async def test_only_registrars_come_in(office: Office) -> None:

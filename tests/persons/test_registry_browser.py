@@ -5,15 +5,13 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
-import httpx
 import pytest
 from playwright.async_api import Browser, Page, Route, expect
 
-from pater.app import build, open_house
 from pater.settings import Settings
 from pater.store.database import Database
 from tests.chromium import faults
-from tests.persons.registry import BASE, Office, somebody
+from tests.persons.registry import BASE, Office, opened, somebody
 
 pytestmark = pytest.mark.browser
 
@@ -23,12 +21,8 @@ async def office(
     database: Database, tmp_path_factory: pytest.TempPathFactory
 ) -> AsyncIterator[Office]:
     settings = Settings(data=tmp_path_factory.mktemp("browsers"), demo=True, policy="cz")
-    async with open_house(settings, database.dsn) as house:
-        transport = httpx.ASGITransport(build(house))
-        async with httpx.AsyncClient(transport=transport, base_url=BASE) as http:
-            made = Office(house, http)
-            await made.open_accounts()
-            yield made
+    async with opened(settings, database.dsn) as made:
+        yield made
 
 
 @asynccontextmanager

@@ -12,12 +12,11 @@ import pytest
 
 from pater.access.caller import KEY, Caller
 from pater.access.tokens import Tokens
-from pater.app import build, open_house
 from pater.clock import now
 from pater.registers.registration import Registered
 from pater.settings import Settings
 from pater.store.database import Database
-from tests.persons.registry import BASE, Office, birth_number, said, somebody
+from tests.persons.registry import BASE, Office, birth_number, opened, said, somebody
 
 LOADER = Caller(
     kind="system", id="loader", name="Loader", role="loader", purpose="SYSADMIN", strength=KEY,
@@ -30,12 +29,8 @@ async def office(
     module_database: Database, tmp_path_factory: pytest.TempPathFactory
 ) -> AsyncIterator[Office]:
     settings = Settings(data=tmp_path_factory.mktemp("merges"), demo=True, policy="cz")
-    async with open_house(settings, module_database.dsn) as house:
-        transport = httpx.ASGITransport(build(house))
-        async with httpx.AsyncClient(transport=transport, base_url=BASE) as http:
-            office = Office(house, http)
-            await office.open_accounts()
-            yield office
+    async with opened(settings, module_database.dsn) as made:
+        yield made
 
 
 async def three(office: Office, family: str) -> list[Registered]:

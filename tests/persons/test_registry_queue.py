@@ -7,14 +7,12 @@ from collections.abc import AsyncIterator
 from html import unescape
 from typing import Any
 
-import httpx
 import pytest
 
-from pater.app import build, open_house
 from pater.registers.identifiers import BIRTH_NUMBER, INSURED_NUMBER
 from pater.settings import Settings
 from pater.store.database import Database
-from tests.persons.registry import BASE, Office, somebody
+from tests.persons.registry import Office, opened, somebody
 
 FIELDS = re.compile(r'name="(version|other)" value="(\d+)"')
 
@@ -24,12 +22,8 @@ async def office(
     module_database: Database, tmp_path_factory: pytest.TempPathFactory
 ) -> AsyncIterator[Office]:
     settings = Settings(data=tmp_path_factory.mktemp("queue"), demo=True, policy="cz")
-    async with open_house(settings, module_database.dsn) as house:
-        transport = httpx.ASGITransport(build(house))
-        async with httpx.AsyncClient(transport=transport, base_url=BASE) as http:
-            made = Office(house, http)
-            await made.open_accounts()
-            yield made
+    async with opened(settings, module_database.dsn) as made:
+        yield made
 
 
 async def _a_case(office: Office, family: str, born: str = "1985-06-09") -> str:

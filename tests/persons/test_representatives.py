@@ -7,7 +7,6 @@ from dataclasses import replace
 from datetime import UTC, timedelta
 from pathlib import Path
 
-import httpx
 import pytest
 
 from pater.access import accounts, representation
@@ -17,7 +16,6 @@ from pater.access.explaining import Asked, explain
 from pater.access.policy import shipped
 from pater.access.representation import stepped_in
 from pater.access.standing import DatabaseStanding
-from pater.app import build, open_house
 from pater.clock import now
 from pater.fhir.json import parse
 from pater.records.errors import Forbidden, Unprocessable
@@ -26,7 +24,7 @@ from pater.registers.representing import Representing, Wish
 from pater.settings import Settings
 from pater.store.database import Database
 from pater.store.read import read
-from tests.persons.registry import Office, somebody
+from tests.persons.registry import Office, opened, somebody
 from tests.registers.registering import REGISTRAR
 
 BASE = "http://127.0.0.1:8079"
@@ -34,12 +32,8 @@ BASE = "http://127.0.0.1:8079"
 
 @pytest.fixture
 async def office(database: Database, tmp_path: Path) -> AsyncIterator[Office]:
-    async with open_house(Settings(data=tmp_path, port=8079), database.dsn) as house:
-        transport = httpx.ASGITransport(build(house))
-        async with httpx.AsyncClient(transport=transport, base_url=BASE) as http:
-            made = Office(house, http)
-            await made.open_accounts()
-            yield made
+    async with opened(Settings(data=tmp_path, port=8079), database.dsn) as made:
+        yield made
 
 
 async def both(office: Office) -> tuple[Registered, Registered]:
