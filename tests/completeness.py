@@ -15,10 +15,10 @@ import gzip
 import json
 import os
 import re
-import threading
 import zlib
 from collections import defaultdict
 from collections.abc import Awaitable, Callable, Iterable, Iterator, MutableMapping
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from contextvars import ContextVar
 from dataclasses import asdict, dataclass, replace
@@ -334,27 +334,27 @@ def _name(dsn: str) -> str:
 
 
 def hold_file(file: Path) -> None:
-    """The same for a demonstration that runs and has written into the file."""
+    """The same for a demonstration that runs and has written into the file.
+
+    It has one database. After a restart that is found in another place: the last one named.
+    """
     if not file.exists():
         return
-    by_database: dict[str, list[Left]] = defaultdict(list)
+    left: list[Left] = []
     for line in file.read_bytes().splitlines():
         said = orjson.loads(line)
         said["keys"] = tuple(map(tuple, said["keys"]))
-        by_database[said["dsn"]].append(Left(**said))
+        left.append(Left(**said))
     file.unlink()
-    problems: list[str] = []
 
-    async def compare() -> None:
-        for dsn, left in by_database.items():
-            connection = await asyncpg.connect(dsn)
-            try:
-                problems.extend(await unrecorded(connection, left))
-            finally:
-                await connection.close()
+    async def compare() -> list[str]:
+        connection = await asyncpg.connect(left[-1].dsn)
+        try:
+            return await unrecorded(connection, left)
+        finally:
+            await connection.close()
 
     # in a thread of its own: there may be a loop in this one
-    thread = threading.Thread(target=lambda: asyncio.run(compare()))
-    thread.start()
-    thread.join()
+    with ThreadPoolExecutor(1) as thread:
+        problems = thread.submit(lambda: asyncio.run(compare())).result()
     assert not problems, "\n".join(problems)

@@ -112,8 +112,8 @@ def postgres() -> Iterator[EmbeddedPostgres]:
     """
     shipped = embedded.server_settings
 
-    def hasty(run_dir: Path) -> dict[str, str]:
-        return {**shipped(run_dir), **HASTY}
+    def hasty(run_dir: Path, data_dir: Path) -> dict[str, str]:
+        return {**shipped(run_dir, data_dir), **HASTY}
 
     with scratch() as folder:
         server = EmbeddedPostgres(folder / "data")

@@ -258,7 +258,7 @@ class EmbeddedPostgres:
 
     def _launch(self, user: ServerUser, program: Binaries, run_dir: Path) -> None:
         command: list[Any] = [program.folder / "postgres", "-D", self._cluster]
-        for name, value in server_settings(run_dir).items():
+        for name, value in server_settings(run_dir, self.data_dir).items():
             command += ["-c", f"{name}={value}"]
         if self._log.exists() and self._log.stat().st_size > _LOG_LIMIT:
             self._log.replace(self._log.with_suffix(".log.1"))
@@ -294,9 +294,10 @@ class EmbeddedPostgres:
         return ready or not self._alive()
 
 
-def server_settings(run_dir: Path) -> dict[str, str]:
-    """Modest settings by the memory of the machine. Nothing here weakens durability."""
+def server_settings(run_dir: Path, data_dir: Path) -> dict[str, str]:
+    """Modest settings by the memory and disk of the machine. Nothing here weakens durability."""
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") // _MB
+    free = shutil.disk_usage(data_dir).free // _MB
     return {
         "listen_addresses": "",
         "unix_socket_directories": str(run_dir),
@@ -308,7 +309,9 @@ def server_settings(run_dir: Path) -> dict[str, str]:
         "effective_cache_size": f"{max(memory // 2, 256)}MB",
         "work_mem": "16MB",
         "maintenance_work_mem": f"{min(max(memory // 32, 64), 512)}MB",
-        "max_wal_size": "2GB",
+        # After a checkpoint each page is logged whole once more: a load of millions that made one
+        # each 2 GB wrote little else. What is not used up is given back within some checkpoints.
+        "max_wal_size": f"{min(max(free // 8, 512), 12 * 1024)}MB",
         "checkpoint_timeout": "15min",
         "random_page_cost": "1.1",
         "timezone": "UTC",

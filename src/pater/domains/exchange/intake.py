@@ -6,10 +6,12 @@ claim, and looking again finds what the other one wrote.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
+from random import random
 from typing import Final
 from uuid import uuid4
 
@@ -61,7 +63,8 @@ from pater.records.errors import (
 from pater.records.gate import Claim, Statement, claim_key
 from pater.registers.patients import Identity, PatientRegister
 
-TRIES: Final = 6  # against others who write the same person or document at the same moment
+TRIES: Final = 12  # against others who write the same person or document at the same moment
+_PAUSE: Final = 0.004  # seconds, times the try: those who meet again and again step apart
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,6 +129,7 @@ class Intake:
                     raise Conflict("the same document or person is being written, try again") from (
                         error
                     )
+                await asyncio.sleep(random() * _PAUSE * (attempt + 1))  # noqa: S311  # a pause
             except Conflict:
                 await self._services.gate.refuse(caller, "create", "Bundle", "conflict")
                 raise
