@@ -9,19 +9,14 @@ import time
 from pathlib import Path
 from typing import Any, Final
 
-import asyncpg
-import orjson
-
 from bench.machine import tree_time
 from bench.measure import BenchError, say
-from pater.app import rooms
 from pater.cli.bulk import import_files
 from pater.cli.country import make
+from pater.cli.indexes import make_waiting, put_off
 from pater.settings import Settings
 from pater.store.database import Database
-from pater.store.migrate import migrate
 
-_LATER: Final = ("person_index_keys", "resource_tokens", "string_index_value")
 _SMALL: Final = 10.0  # bytes a person: other tables are not told apart
 _SIZES: Final = """
 select coalesce(i.indrelid, c.oid)::regclass::text as of, c.relname, c.relkind,
@@ -55,13 +50,13 @@ async def loaded(
     paths = await asyncio.to_thread(make, folder, seed, persons, providers, professionals, tell)
     made, cpu_made = time.perf_counter(), tree_time(os.getpid())
     size = sum(path.stat().st_size for path in paths)
-    made_later = folder / "indexes.json"
-    definitions = await _without_indexes(dsn, made_later) if later else []
+    if later:
+        await put_off(dsn)
     row = await import_files(settings, dsn, paths, trust=True)
     if row.state != "done" or not row.result or row.result["errors"]:
         raise BenchError(f"the import {row.state}: {row.error} {row.result}")
     ended, after = time.perf_counter(), tree_time(os.getpid())
-    await _make_indexes(dsn, definitions)
+    await make_waiting(dsn)
     indexed, cpu_indexed = time.perf_counter(), tree_time(os.getpid())
     for path in paths:
         path.unlink()
@@ -77,44 +72,6 @@ async def loaded(
         "peak_mb": round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024),
         "peak_child_mb": round(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1024),
     }
-
-
-async def _without_indexes(dsn: str, said: Path) -> list[str]:
-    """Drops the indexes of an empty register that can wait; gives how they are made.
-
-    `said` keeps that for a load that was stopped and goes on.
-    """
-    if (kept := await asyncio.to_thread(_read, said)) is not None:
-        return kept
-    db = await Database.open(dsn, min_size=1, max_size=2)
-    try:
-        await migrate(db, rooms())
-        found = []
-        for name in _LATER:
-            found.append(await db.fetchval("select pg_get_indexdef($1::text::regclass)", name))
-        await asyncio.to_thread(said.write_bytes, orjson.dumps(found))
-        for name in _LATER:
-            await db.execute(f"drop index {name}")
-        return found
-    finally:
-        await db.close()
-
-
-def _read(path: Path) -> list[str] | None:
-    return orjson.loads(path.read_bytes()) if path.exists() else None
-
-
-async def _make_indexes(dsn: str, definitions: list[str]) -> None:
-    connection = await asyncpg.connect(dsn)
-    try:
-        for each in definitions:
-            # A GIN made with little memory has fuller pages (a fifth), but takes twice as long.
-            await connection.execute("set maintenance_work_mem = '1GB'")
-            begun = time.perf_counter()
-            await connection.execute(each, timeout=7200)
-            say(f"{time.perf_counter() - begun:.0f} s  {each[:60]}")
-    finally:
-        await connection.close()
 
 
 async def sizes(db: Database, persons: int) -> dict[str, float]:

@@ -14,6 +14,7 @@ import click
 from pater import log_lines
 from pater.access.caller import KEY, Caller
 from pater.cli.common import readable, settings_of
+from pater.cli.indexes import make_waiting, put_off
 from pater.running import running_dsn
 from pater.settings import Settings
 from pater.store import jobs
@@ -39,8 +40,15 @@ _CALLER = Caller(
 )
 @click.option("--trust", is_flag=True, help="Do not validate the resources.")
 @click.option("--report", type=click.Path(path_type=Path), help="Where problems are written.")
+@click.option(
+    "--indexes-later",
+    is_flag=True,
+    help="For millions: make the largest indexes when all is loaded; searches are slow until then.",
+)
 @readable
-def import_command(files: tuple[Path, ...], trust: bool, report: Path | None) -> None:
+def import_command(
+    files: tuple[Path, ...], trust: bool, report: Path | None, indexes_later: bool
+) -> None:
     """Import NDJSON files (plain, gzip, zstd) beside a running Páteř.
 
     The same command again goes on where a stopped one was.
@@ -48,8 +56,13 @@ def import_command(files: tuple[Path, ...], trust: bool, report: Path | None) ->
     settings = settings_of()
     log_lines.configure("warning")
     paths = [path.resolve() for path in files]
-    row = asyncio.run(import_files(settings, running_dsn(settings), paths, trust, report))
+    dsn = running_dsn(settings)
+    if indexes_later:
+        asyncio.run(put_off(dsn))
+    row = asyncio.run(import_files(settings, dsn, paths, trust, report))
     click.echo(said(row))
+    if indexes_later:
+        asyncio.run(make_waiting(dsn))
     if row.state != "done" or (row.result or {}).get("errors"):
         sys.exit(1)
 

@@ -18,6 +18,7 @@ import click
 from pater import log_lines
 from pater.cli.bulk import import_files, said
 from pater.cli.common import readable, settings_of
+from pater.cli.indexes import make_waiting, put_off
 from pater.domains.directory.demo.country import PLACES, PROFESSIONALS, resources
 from pater.domains.directory.demo.registering import registered
 from pater.fhir.json import dumps
@@ -36,6 +37,11 @@ PERSONS: Final = 10_900_000
 @click.option("--folder", type=click.Path(file_okay=False, path_type=Path), help="For the files.")
 @click.option("--files-only", is_flag=True, help="Make the files and load nothing.")
 @click.option("--keep", is_flag=True, help="Leave the files when all is loaded.")
+@click.option(
+    "--indexes-later",
+    is_flag=True,
+    help="Make the largest indexes when all is loaded; searches are slow until then.",
+)
 @readable
 def country(
     persons: int,
@@ -45,6 +51,7 @@ def country(
     folder: Path | None,
     files_only: bool,
     keep: bool,
+    indexes_later: bool,
 ) -> None:
     """Load an invented country: persons, providers, professionals. Nobody in it lives.
 
@@ -67,8 +74,12 @@ def country(
         size = sum(path.stat().st_size for path in paths)
         click.echo(f"{len(paths)} files, {size / 1e6:.0f} MB: {place}")
         return
+    if indexes_later:
+        asyncio.run(put_off(dsn))
     row = asyncio.run(import_files(settings, dsn, paths, trust=True))
     click.echo(said(row))
+    if indexes_later:
+        asyncio.run(make_waiting(dsn))
     if row.state != "done" or (row.result or {}).get("errors"):
         click.echo(f"the files stay: {place}", err=True)
         sys.exit(1)

@@ -121,3 +121,22 @@ def migrate() -> None:
 def dsn() -> None:
     """Print the address of the running embedded database (for psql)."""
     click.echo(running_dsn(settings_of()))
+
+
+@db.command()
+@click.option("--make", is_flag=True, help="Make those that a load of millions put off.")
+@readable
+def indexes(make: bool) -> None:
+    """List the indexes that wait until a load is done, or make them."""
+    from pater.cli.indexes import make_waiting, names_waiting
+
+    url = running_dsn(settings_of())
+    if make:
+        asyncio.run(make_waiting(url))
+    names = asyncio.run(names_waiting(url))
+    for name in names:
+        click.echo(f"{name}: not there, searches that need it are slow")
+    if names:
+        click.echo("Make them with: pater db indexes --make")
+    else:
+        click.echo("All indexes are there.")
