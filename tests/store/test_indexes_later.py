@@ -11,7 +11,7 @@ from click.testing import CliRunner
 from pater.cli import main
 from pater.store import indexes_later
 from pater.store.database import Database
-from pater.store.indexes_later import LATER
+from pater.store.indexes_later import LATER, TABLES
 
 _THERE = "select indexname, indexdef from pg_indexes where indexname = any($1::text[])"
 
@@ -24,16 +24,26 @@ async def _there(db: Database) -> dict[str, str]:
     return {row[0]: row[1] for row in await db.fetch(_THERE, [*LATER])}
 
 
+async def _resting(db: Database) -> set[str]:
+    """The tables that nobody vacuums."""
+    rows = await db.fetch(
+        "select relname from pg_class where 'autovacuum_enabled=off' = any(reloptions)"
+    )
+    return {row["relname"] for row in rows}
+
+
 async def test_they_come_back_as_they_were(database: Database) -> None:
     before = await _there(database)
     assert set(before) == set(LATER)
     assert set(await indexes_later.put_off(database)) == set(LATER)
     assert await _there(database) == {}
     assert await indexes_later.waiting(database) == sorted(LATER)
+    assert await _resting(database) == set(TABLES)
     assert await indexes_later.put_off(database) == []  # a load that goes on
     assert set(await indexes_later.make(database, _silent)) == set(LATER)
     assert await _there(database) == before
     assert await indexes_later.waiting(database) == []
+    assert await _resting(database) == set()
     assert await indexes_later.make(database, _silent) == []
 
 

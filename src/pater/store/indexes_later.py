@@ -1,5 +1,7 @@
 """Indexes that wait until a load of millions is done, as nearly each of their entries would touch
 a page of its own; how they are made again is kept in the database until they are.
+
+The tables that grow are not vacuumed meanwhile either: each pass would read all their indexes.
 """
 
 from __future__ import annotations
@@ -13,6 +15,9 @@ from pater.store.database import Connection, Database
 LATER: Final = ("person_index_keys", "resource_tokens", "string_index_value")
 """The largest indexes, and none that a load itself asks."""
 
+TABLES: Final = ("claim", "person", "person_index", "resource", "string_index")
+"""The tables that a load of persons fills."""
+
 _KEEP: Final = """
 insert into index_later (name, definition)
 select n, pg_get_indexdef(to_regclass(n)) from unnest($1::text[]) as n
@@ -21,6 +26,11 @@ where to_regclass(n) is not null on conflict (name) do nothing returning name
 _MEMORY: Final = "set local maintenance_work_mem = '1GB'"
 _NO_HURRY: Final = "set local statement_timeout = 0"
 _LONGEST: Final = 24 * 3600.0  # seconds that one index may take
+_EXIST: Final = "select n from unnest($1::text[]) as n where to_regclass(n) is not null"
+_RESTING: Final = """
+select relname from pg_class where oid = any(select to_regclass(n) from unnest($1::text[]) as n)
+and 'autovacuum_enabled=off' = any(reloptions)
+"""
 _WAITING: Final = "select name, definition from index_later order by name"
 _FAR: Final = """
 select p.phase, 100.0 * case when p.blocks_total > 0 then p.blocks_done::float8 / p.blocks_total
@@ -42,6 +52,8 @@ async def put_off(db: Database, names: Sequence[str] = LATER) -> list[str]:
         dropped = [row["name"] for row in await connection.fetch(_KEEP, list(names))]
         for name in dropped:
             await connection.execute(f'drop index "{name}"')
+        for row in await connection.fetch(_EXIST, list(TABLES)):
+            await connection.execute(f'alter table "{row["n"]}" set (autovacuum_enabled = off)')
     return dropped
 
 
@@ -71,6 +83,11 @@ async def make(db: Database, tell: Callable[[str, str, float], None]) -> list[st
                 watching.cancel()
                 await asyncio.gather(watching, return_exceptions=True)
         made.append(name)
+    for row in await db.fetch(_RESTING, list(TABLES)):
+        tell(row["relname"], "vacuum", 0)
+        async with db.connection() as one:
+            await one.execute(f'vacuum (analyze) "{row["relname"]}"', timeout=_LONGEST)
+            await one.execute(f'alter table "{row["relname"]}" reset (autovacuum_enabled)')
     return made
 
 
