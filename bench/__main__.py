@@ -80,6 +80,7 @@ def _options() -> argparse.ArgumentParser:
     nine.add_argument("--questions", type=int, default=400)
     nine.add_argument("--indexes-later", action="store_true", help="made when all is loaded")
     nine.add_argument("--keep", type=Path, help="where the register stays, to be asked again")
+    nine.add_argument("--series", type=int, default=0, help="about which persons, of a kept one")
     four = commands.add_parser("consistency", help="clients, kills, and a checker of histories")
     four.add_argument("--minutes", type=float, default=10)
     four.add_argument("--seed", type=int, default=1)
@@ -145,7 +146,13 @@ def main() -> int:
             return 0
         if asked.command == "matching":
             found = matching(
-                Register(asked.persons, asked.questions, later=asked.indexes_later, kept=asked.keep)
+                Register(
+                    asked.persons,
+                    asked.questions,
+                    later=asked.indexes_later,
+                    kept=asked.keep,
+                    series=asked.series,
+                )
             )
             _keep(found, _RESULTS / "latest-matching.json")
             print(matching_told(found))

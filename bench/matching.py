@@ -40,6 +40,7 @@ from pater.store.database import Database
 from pater.store.embedded import EmbeddedPostgres
 
 SEED: Final = 11
+_A_SERIES: Final = 200_000  # new persons of one series of questions
 _CALLER: Final = Caller(
     kind="system", id="bench", name="B", role="provider-system", strength=3, purpose="TREAT",
     organization="12345679", scopes=("system/*.rs", "system/Patient.cu"),
@@ -55,6 +56,7 @@ class Register:
     registrations: int = 200
     later: bool = False  # indexes when all is loaded
     kept: Path | None = None  # where the register stays, and is asked again without a load
+    series: int = 0  # other persons are asked about with each
 
 
 def matching(asked: Register) -> dict[str, Any]:
@@ -94,6 +96,7 @@ async def _measured(asked: Register, dsn: str, folder: Path) -> dict[str, Any]:
         "at": datetime.now(UTC).isoformat(timespec="seconds"),
         "machine": describe(),
         "persons": asked.persons,
+        "series": asked.series,
         "load": load,
         "bytes_a_person": storage,
         "questions": found,
@@ -119,11 +122,12 @@ async def _loaded(asked: Register, settings: Settings, dsn: str, folder: Path) -
 
 def _questions(asked: Register) -> Iterator[dict[str, Any]]:
     """Half are known persons with mistakes, a quarter new ones, a quarter says name and date."""
-    random = Random(SEED)
+    random = Random(SEED + 2 * asked.series)
+    last = MOST - 1 - _A_SERIES * asked.series
     for turn in range(asked.questions):
         kind = turn % 4
         if kind == 0:
-            [person] = people(SEED, 1, first=MOST - 1 - turn)
+            [person] = people(SEED, 1, first=last - turn)
             yield patient_of(person, rid=False)
             continue
         [person] = people(SEED, 1, first=random.randrange(asked.persons))
@@ -136,10 +140,11 @@ def _questions(asked: Register) -> Iterator[dict[str, Any]]:
 
 def _told(asked: Register) -> Iterator[dict[str, Any]]:
     """Half are new, half are known to another hospital."""
-    random = Random(SEED + 1)
+    random = Random(SEED + 1 + 2 * asked.series)
+    last = MOST - _A_SERIES // 2 - _A_SERIES * asked.series
     for turn in range(asked.registrations):
         if turn % 2:
-            [person] = people(SEED, 1, first=MOST - 100_000 - turn)
+            [person] = people(SEED, 1, first=last - turn)
             yield patient_of(person, rid=False)
         else:
             yield _acceptable(asked, random)

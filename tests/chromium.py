@@ -12,7 +12,16 @@ from urllib.parse import urlsplit
 
 import pytest
 from axe_playwright_python.async_playwright import Axe
-from playwright.async_api import Browser, ConsoleMessage, Locator, Page, async_playwright
+from playwright.async_api import (
+    Browser,
+    ConsoleMessage,
+    Locator,
+    Page,
+    async_playwright,
+    expect,
+)
+
+from tests.waiting import PATIENCE
 
 FLAGS = [
     "--disable-background-networking",
@@ -20,6 +29,7 @@ FLAGS = [
     "--disable-sync",
     "--no-first-run",
 ]
+expect.set_options(timeout=PATIENCE * 1000)
 UNPACKED = Path(__file__).resolve().parents[1] / ".tools" / "chromium-run"
 RULES = {
     "runOnly": {

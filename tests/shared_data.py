@@ -47,6 +47,14 @@ def r4_examples() -> dict[str, bytes]:
     return dict(sorted(_members("r4-examples.tgz").items()))
 
 
+def packaged(type: str) -> list[dict[str, Any]]:
+    """The conformance resources of one type in the published FHIR packages."""
+    with tarfile.open(shared("fhir-packages.tgz"), mode="r:gz") as archive:
+        named = [m for m in archive if m.name.rpartition("/")[2].startswith(f"{type}-")]
+        files = [archive.extractfile(member) for member in named]
+        return [load(file.read()) for file in files if file is not None]
+
+
 def synthea() -> list[bytes]:
     """Transaction Bundles of synthetic records, their hospitals and practitioners first."""
     found = _members("synthea.tgz")

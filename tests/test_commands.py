@@ -42,7 +42,8 @@ def test_the_list_of_commands_loads_none_of_them() -> None:
 
 
 # These speak with a room or a domain, and cost its import; the others do not.
-LARGE = {"basic", "country", "directory", "hl7", "mailbox", "persons", "simulate", "subscriptions"}
+LARGE = {"basic", "country", "directory", "hl7", "mailbox", "persons", "proxy", "simulate",
+         "subscriptions"}  # fmt: skip
 
 
 def loaded(modules: Sequence[str]) -> set[str]:

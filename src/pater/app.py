@@ -71,6 +71,7 @@ from pater.registers.providers import MIGRATIONS as PROVIDERS
 from pater.registers.providers.employment import Employments
 from pater.registers.providers.nightly import nightly
 from pater.registers.room import assembled
+from pater.registers.underway import KIND as MERGE
 from pater.rest import (
     access_explain,
     audit_events,
@@ -274,7 +275,11 @@ async def open_house(
         parts["transparency"] = audit_log.parts(services, log, stamps)
         later = Later(db, services.files, fhir_url)
         parts["later"] = Parts(jobs={LATER: later.work})
-        parts["merges"] = Parts(tasks=[registers.merging.follow, registers.bearers.follow])
+        merging = registers.merging
+        parts["merges"] = Parts(
+            tasks=[merging.follow, merging.underway.follow, registers.bearers.follow],
+            jobs={MERGE: merging.work},
+        )
         parts["person-index"] = Parts(jobs={reindexing.KIND: reindexing.reindex})
         parts["revocations"] = Parts(tasks=[revocations.follow])
         parts["definitions"] = definitions.parts(services, parts.values())

@@ -316,6 +316,16 @@ async def test_the_documents_say_so(desk: Desk) -> None:
     assert codes == {"SMART-on-FHIR", "Certificates"}
 
 
+def test_a_certificate_of_no_known_version_is_none() -> None:
+    odd = der(self_signed()).replace(b"\xa0\x03\x02\x01\x02", b"\xa0\x03\x02\x01\x09", 1)
+    armoured = b"\n".join(
+        [b"-----BEGIN CERTIFICATE-----", base64.encodebytes(odd).strip(),
+         b"-----END CERTIFICATE-----", b""]
+    )  # fmt: skip
+    assert client_tls.read(odd) is None
+    assert read_header(quote(armoured).encode()) is None
+
+
 def test_headers_of_proxies_are_read() -> None:
     raw = der(self_signed())
     assert read_header(f":{base64.b64encode(raw).decode()}:".encode()) == raw

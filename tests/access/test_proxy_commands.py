@@ -12,8 +12,10 @@ from pater.access import representation
 from pater.access.representation import birthday
 from pater.app import now
 from pater.cli import main
+from pater.fhir.json import parse
 from pater.store.database import Database
 from pater.store.embedded import EmbeddedPostgres
+from pater.store.read import read
 from tests.conftest import Clock, database_dsn
 from tests.rest.world import world
 
@@ -42,9 +44,20 @@ async def test_parents_and_guardians_are_entered_listed_and_ended(
         one = await representation.find(database, done.output.strip())
         assert one is not None and one.until == birthday(born, 18) and one.holds(now())
         assert (one.agent, one.agent_name) == (await api.person_of(mother), "Jana Dvořáková")
+        # beside the row that each access asks stands what others read
+        related = await read(database, "RelatedPerson", one.id)
+        assert related is not None and related.person == one.person
+        body = parse(related.body)
+        assert body["active"] and body["patient"] == {"reference": f"Patient/{child}"}
+        assert "entered already" in (await run("add", "parent", "--patient", child, *by)).output
 
-        for wrong in (vague, grown, mother, "nobody"):
-            assert (await run("add", "parent", "--patient", wrong, *by)).exit_code == 1
+        for wrong, why in (
+            (vague, "the birth date of the child is not known"), (grown, "not old enough"),
+            (mother, "nobody acts for themselves"), ("nobody", "There is no Patient 'nobody'"),
+        ):  # fmt: skip
+            done = await run("add", "parent", "--patient", wrong, *by)
+            assert done.exit_code == 1 and why in done.output, done.output
+        assert await database.fetchval("select count(*) from representation") == 1
         done = await run("add", "guardian", "--patient", grown, *by, "--until", "2001-01-01")
         assert "over before it began" in done.output
         done = await run("add", "guardian", "--patient", grown, *by)
@@ -52,6 +65,8 @@ async def test_parents_and_guardians_are_entered_listed_and_ended(
         listed = await run("list", "--patient", grown)
         assert guardian in listed.output and "15 Nc 7/2026" in listed.output
         assert (await run("end", guardian)).exit_code == 0
+        related = await read(database, "RelatedPerson", guardian)
+        assert related is not None and parse(related.body)["active"] is False
         assert "does not hold" in (await run("list", "--patient", grown)).output
         assert (await run("end", "none")).exit_code == 1
         reasons = [row["reason"] for row in await api.journal(patient=grown, agent="operator")]

@@ -26,6 +26,7 @@ from hypothesis import strategies as st
 
 from pater.domains.exchange.checking import check_document
 from pater.fhir.json import parse
+from tests.waiting import PATIENCE
 
 PLAIN = b'HTTP/1.1 200 OK\r\ncontent-length: 5\r\nETag: W/"1"\r\n\r\nhello'
 CHUNKED = (
@@ -143,7 +144,7 @@ async def sent(paths: list[str], **options: Any) -> tuple[Any, Backend]:
         requests = [encode("GET", path, {}) for path in paths]
         job = Job(port, requests, 20, **{"warmup": 0, "cycle": False, **options})
         outcome = await send(job)
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(PATIENCE):
             await backend.idle.wait()  # the client closes what it opened
         return outcome, backend
 
@@ -274,7 +275,7 @@ def test_the_machine_tells_its_times(tmp_path: Any) -> None:
         assert child.stdout is not None
         child.stdout.readline()
         used = tree_time(child.pid)
-        child.communicate(b"\n", timeout=30)
+        child.communicate(b"\n", timeout=PATIENCE)
     assert used.program >= 0.2
     assert used.database == 0
     assert flush_latency(tmp_path, writes=5)["p50_ms"] > 0

@@ -9,6 +9,7 @@ import pytest
 
 from tests.clients.tokens import key_file
 from tests.system.running import Running
+from tests.waiting import PATIENCE
 
 
 @pytest.mark.parametrize("script", ["kit.mjs", "smart.mjs"])
@@ -20,7 +21,7 @@ def test_a_javascript_client_finds_everything_it_needs(
         cwd=node,
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=PATIENCE,
         check=False,
     )
     assert done.returncode == 0 and done.stdout.strip().endswith("ok"), done.stderr[-4000:]

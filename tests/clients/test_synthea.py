@@ -8,6 +8,8 @@ from typing import Any
 import httpx
 
 from tests.shared_data import load, synthea
+from tests.system.running import Running
+from tests.waiting import PATIENCE
 
 COMPARTMENT_LESS = {"Organization", "Practitioner"}
 
@@ -41,11 +43,13 @@ def plain(resource: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def test_synthea_records_load_whole_and_are_found(base: str, bearer: str) -> None:
+def test_synthea_records_load_whole_and_are_found(server: Running, base: str) -> None:
     bundles = [load(body) for body in synthea()]
     assert len(bundles) == 62
-    headers = {"authorization": f"Bearer {bearer}", "accept": "application/fhir+json"}
-    with httpx.Client(base_url=f"{base}/", headers=headers, timeout=120) as http:
+    headers = {"accept": "application/fhir+json"}
+    with httpx.Client(base_url=f"{base}/", headers=headers, timeout=PATIENCE) as http:
+        # as long as it may take: those that a system gets are good for five minutes
+        http.headers["authorization"] = f"Bearer {server.token('loader')}"
         sent: dict[tuple[str, str], dict[str, Any]] = {}
         records: dict[str, set[tuple[str, str]]] = defaultdict(set)
         for bundle in bundles:

@@ -19,6 +19,7 @@ from pater.testscript.reporting import report, summary
 from pater.testscript.running import Outcome, Run, load
 from tests.shared_data import load as load_json
 from tests.shared_data import r4_examples
+from tests.waiting import PATIENCE
 
 FILES = sorted(SCRIPTS.glob("*.json"))
 INTERACTIONS = {
@@ -28,7 +29,7 @@ INTERACTIONS = {
 
 
 def run(script: dict[str, Any], folder: Path, base: str, bearer: str) -> Outcome:
-    with httpx.Client(headers={"authorization": f"Bearer {bearer}"}, timeout=30) as client:
+    with httpx.Client(headers={"authorization": f"Bearer {bearer}"}, timeout=PATIENCE) as client:
         return Run(script, folder, client, base).run()
 
 
@@ -121,7 +122,7 @@ def test_scripts_of_the_specification(base: str, bearer: str, tmp_path: Path, na
     )  # fmt: skip
     (tmp_path / "Patient-example.json").write_bytes(patient)
     resource = {**load_json(patient), "managingOrganization": {"display": "elsewhere"}}
-    with httpx.Client(headers={"authorization": f"Bearer {bearer}"}, timeout=30) as client:
+    with httpx.Client(headers={"authorization": f"Bearer {bearer}"}, timeout=PATIENCE) as client:
         put = client.put(f"{base}/Patient/example", json=resource)
         assert put.status_code in (200, 201)
         script = load_json(examples[f"testscript-example-{name}".removesuffix("-example")])

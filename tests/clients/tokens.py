@@ -11,6 +11,8 @@ import httpx
 from joserfc import jwt
 from joserfc.jwk import ECKey
 
+from tests.waiting import PATIENCE
+
 ASSERTION = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
 
 
@@ -34,7 +36,7 @@ def assertion(data: Path, client: str, endpoint: str) -> str:
 
 def token(base: str, data: Path, client: str, scope: str) -> str:
     """An access token, by what the server itself says about where to get one."""
-    said = httpx.get(f"{base}/.well-known/smart-configuration").json()
+    said = httpx.get(f"{base}/.well-known/smart-configuration", timeout=PATIENCE).json()
     endpoint = said["token_endpoint"]
     answer = httpx.post(
         endpoint,
@@ -44,6 +46,7 @@ def token(base: str, data: Path, client: str, scope: str) -> str:
             "client_assertion": assertion(data, client, endpoint),
             "scope": scope,
         },
+        timeout=PATIENCE,
     )
     assert answer.status_code == 200, answer.text
     found: str = answer.json()["access_token"]

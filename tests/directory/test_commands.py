@@ -11,6 +11,7 @@ from pater.registers.providers.nightly import nightly
 from pater.store import jobs
 from pater.store.workers import Workers
 from tests.directory.conftest import PLACES, Desk, write
+from tests.waiting import PATIENCE, until
 
 
 async def test_a_named_file_is_imported_by_the_jobs(desk: Desk) -> None:
@@ -20,16 +21,15 @@ async def test_a_named_file_is_imported_by_the_jobs(desk: Desk) -> None:
     stop = asyncio.Event()
     handler = desk.house.parts["directory"].jobs[KIND]
     working = asyncio.create_task(Workers(desk.db, {KIND: handler}, pause=0.05).run(stop))
-    row = None
-    for _ in range(600):
+
+    async def ended() -> jobs.JobRow | None:
         found = await jobs.listing(desk.db, kind=KIND)
-        if found and not found[0].unfinished:
-            row = found[0]
-            break
-        await asyncio.sleep(0.05)
+        return found[0] if found and not found[0].unfinished else None
+
+    row = await until(ended)
     stop.set()
     await working
-    assert row is not None and row.state == "done" and row.result
+    assert row.state == "done" and row.result
     assert row.result["created"]["Location"] == 3
     assert (await desk.get("Location/place-1001"))["status"] == "active"
     await nightly(desk.db, "providers", "")
@@ -43,7 +43,7 @@ async def test_a_file_that_is_gone_is_told_and_nothing_ends(desk: Desk) -> None:
     stop = asyncio.Event()
     handler = desk.house.parts["directory"].jobs[KIND]
     working = asyncio.create_task(Workers(desk.db, {KIND: handler}, pause=0.05).run(stop))
-    await jobs.ended(desk.db, number, 20)
+    await jobs.ended(desk.db, number, PATIENCE)
     stop.set()
     await working
     row = await jobs.look(desk.db, number)

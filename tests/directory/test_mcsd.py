@@ -121,6 +121,12 @@ async def test_the_statement_offers_what_the_profile_asks_for(full: Desk) -> Non
                 asked = {each["name"].split(":")[0] for each in wanted.get("searchParam", ())}
                 assert asked - {"_since", "near-distance"} <= names, wanted["type"]
                 assert set(wanted.get("searchInclude", ())) <= set(mine.get("searchInclude", ()))
+                if name == "Directory" and wanted["type"] != "OrganizationAffiliation":
+                    profile = f"StructureDefinition/IHE.mCSD.{wanted['type']}"
+                    assert [each.partition("mCSD/")[2] for each in mine["supportedProfile"]] == [
+                        profile
+                    ]
+                    assert any(each.endswith(profile) for each in wanted["supportedProfile"])
 
 
 def entries(body: dict[str, Any]) -> list[tuple[str, str]]:

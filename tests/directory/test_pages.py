@@ -53,6 +53,13 @@ async def test_everybody_finds_facilities(full: Desk) -> None:
     assert 'href="/directory"' in await page(full, "/")
 
 
+async def test_an_empty_register_says_so(desk: Desk) -> None:
+    assert "There are no facilities here yet" in await page(desk, "/directory", q="zzz")
+    assert "Zatím tu nejsou žádná zařízení" in await page(desk, "/directory", "cs")
+    await desk.take(PLACES)
+    assert "no facilities here yet" not in await page(desk, "/directory", q="zzz")
+
+
 async def test_nothing_that_is_typed_breaks_the_page(full: Desk) -> None:
     for text in ("<script>", "a&b|c", "\0", "x" * 5000, "'; drop table", "🦷"):
         found = await page(full, "/directory", q=text)

@@ -49,6 +49,7 @@ from pater.trust.seal.service import Service
 from tests.rest.world import BASE, LOADER
 from tests.system.documents import discharge, encoded
 from tests.trust.seal.ground import DAY, START, YEAR, Ground
+from tests.waiting import PATIENCE
 
 SENDER = Caller(
     kind="system", id="h", name="H", role="provider-system", organization="27520536",
@@ -167,7 +168,7 @@ async def test_the_feed_brings_every_document_to_its_seal(sealed: Sealed) -> Non
         if len(handled) >= 3:
             stop.set()
 
-    await asyncio.wait_for(run_listener(sealed.db, "exchange.seals", handle, stop=stop), 30)
+    await asyncio.wait_for(run_listener(sealed.db, "exchange.seals", handle, stop=stop), PATIENCE)
     kept = await tables.seals_of(sealed.db, ids)
     assert all(kept[id].seal is not None for id in ids)
 

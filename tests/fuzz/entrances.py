@@ -16,6 +16,7 @@ from tests.fuzz.odd import spoiled_bytes, spoiled_pairs, texts
 from tests.fuzz.recipes import OBSERVATION, PATIENT
 from tests.fuzz.seeds import OWN
 from tests.system.running import Running
+from tests.waiting import PATIENCE
 
 FORM: Final = {"content-type": "application/x-www-form-urlencoded"}
 JOSE: Final = {"content-type": "application/jose+json"}
@@ -126,6 +127,7 @@ PAGES: Final = (
       for path, data in _PATIENTS.items()),
     _page(f"/krp/api/v2/pacient/hromadne/{_UUID}"),
     _page(f"/krp/api/v2/pacient/hromadne/{_UUID}/vysledek"),
+    _page("/krp/api/v2/x"), _page("/krpzs/api/v2/x"), _page("/krzp/api/v2/x"),
     Entrance("DELETE", f"/krp/api/v2/pacient/hromadne/{_UUID}"),
     _page(f"/seal/jobs/{_UUID}"), _page("/seal/openapi.json"),
     *(Entrance("POST", f"/acme/{path}", (), OWN["acme"][0], JOSE)
@@ -338,7 +340,7 @@ def asked(draw: Any) -> tuple[str, str, bytes | None, dict[str, str]]:
 
 def logged_in(running: Running, login: str) -> tuple[httpx.Client, Callable[[], str]]:
     """A visitor of the pages after both steps of the login, and what proves its forms."""
-    client = httpx.Client(base_url=running.url, timeout=60)
+    client = httpx.Client(base_url=running.url, timeout=PATIENCE)
 
     def proof(path: str) -> str:
         found = re.search(r'name="csrf"[^>]*value="([^"]*)"', client.get(path).text)

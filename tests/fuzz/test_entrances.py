@@ -16,6 +16,7 @@ from websockets.sync.client import connect
 from tests.fuzz.entrances import ENTRANCES, FRAMES, asked, fault, logged_in
 from tests.fuzz.odd import spoiled_bytes
 from tests.fuzz.server import Target
+from tests.waiting import PATIENCE
 
 HOW = settings(
     max_examples=400,
@@ -32,7 +33,7 @@ def visitors(target: Target) -> Iterator[list[tuple[httpx.Client, str]]]:
 
     The API knows those of providers' pages as a hospital, everybody else as the loader.
     """
-    made = [(httpx.Client(base_url=target.running.url, timeout=60), "")]
+    made = [(httpx.Client(base_url=target.running.url, timeout=PATIENCE), "")]
     for login in ("clinician-b", "patient", "admin-a", "privacy"):
         client, proof = logged_in(target.running, login)
         made.append((client, proof()))
@@ -106,10 +107,8 @@ def test_uploads_of_anything_end_with_a_report(target: Target) -> None:
                         headers={"content-type": "application/fhir+ndjson"})  # fmt: skip
     assert begun.status_code == 202, begun.text
     path = begun.headers["content-location"].partition("/fhir")[2]
-    for _ in range(600):
-        answer = client.get(path)
-        if answer.status_code != 202:
-            break
+    end = time.monotonic() + PATIENCE
+    while (answer := client.get(path)).status_code == 202 and time.monotonic() < end:
         time.sleep(0.1)
     assert answer.status_code == 200, answer.text
     assert client.get("/Patient/u-1").status_code == 200

@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AsyncExitStack, contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 from unittest.mock import patch
@@ -32,6 +33,7 @@ from tests.leaks.questions import Question, further, questions
 from tests.leaks.served import BASE, KINDS, Served, hidden, number, served
 from tests.leaks.twins import THIRD, Item, normalised
 from tests.rest.world import CLINICIAN, HOSPITAL, LOADER, patient_caller
+from tests.waiting import until
 
 MOMENT = datetime(2026, 5, 15, 9, tzinfo=UTC)
 _HEADERS = ("content-type", "content-disposition", "etag", "last-modified", "location",
@@ -363,6 +365,12 @@ async def test_what_an_emergency_opened_is_closed_again_without_a_trace(houses: 
     assert [x[:3] for x in after] == [x[:3] for x in before]
 
 
+async def answered(house: Served, place: str, caller: Caller) -> httpx.Response | None:
+    """What lies at the address of an answer that comes later, when it is there."""
+    said = await house.call("GET", place, caller)
+    return None if said.status_code == 202 else said
+
+
 @pytest.mark.parametrize("who", ["optout", "category", "restricted"])
 async def test_answers_that_come_later_hold_nothing_that_is_held_back(
     houses: Houses, who: str
@@ -382,11 +390,7 @@ async def test_answers_that_come_later_hold_nothing_that_is_held_back(
                     kept.append(f"{begun.status_code} {normalised(begun.text)}")
                     continue
                 place = begun.headers["content-location"].removeprefix(BASE)
-                for _ in range(1200):
-                    answer = await house.call("GET", place, caller)
-                    if answer.status_code != 202:
-                        break
-                    await asyncio.sleep(0.05)
+                answer = await until(partial(answered, house, place, caller))
                 kept.append(f"{answer.status_code} {normalised(answer.text)}")
                 for each in answer.json().get("output", ()):
                     lines = await house.call("GET", each["url"].removeprefix(BASE), caller)

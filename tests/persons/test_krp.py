@@ -204,6 +204,49 @@ async def test_registrars_are_asked_to_merge_and_to_split(at: Faces) -> None:
     [shown] = (await at.ask("hledat/rid", {"rid": one}))["pacienti"]
     assert shown["adresy"][0]["stav"] == "Zpochybneny"
     await at.ask("reklamuj/udaj", {"rid": one, "udaj": "x", "popis": "y"}, status=400)
+    again = {"rid": one, "udaj": "adresy", "popis": "odstěhovala se"}
+    twice = await at.ask("reklamuj/udaj", again, status=409)
+    assert "disputed already" in twice["detail"] and twice["path"] == "zadostData"
+
+
+async def test_what_waits_to_be_decided_stays_disputed(at: Faces) -> None:
+    rid = (await create(at))["rid"]["hodnota"]
+    wrong = {"rid": rid, "udaj": "adresy", "popis": "odstěhovala se"}
+    await at.ask("reklamuj/udaj", wrong)
+
+    async def told(**more: Any) -> Any:
+        number = {"system": NUMBERS_A, "hodnota": "1"}
+        await at.ask("zmenit", {"mistniId": number, "pacient": {**FULL, **more}})
+        return (await at.ask("hledat/rid", {"rid": rid}))["pacienti"][0]["adresy"][0]
+
+    assert (await told(telefon="+420 603 999 888"))["stav"] == "Zpochybneny"
+    moved = await told(adresy=[{"ulice": "Nová 1", "obec": "Brno", "psc": "60200"}])
+    assert (moved["hodnota"]["obec"], moved["stav"]) == ("Brno", "Spravny")
+
+
+async def test_what_belongs_together_is_named_alike(at: Faces) -> None:
+    url = "http://api.test/krp/api/v2/pacient/hledat/rid"
+    headers = {**at.desk.api.headers(A), "x-correlation-id": "visit-4711"}
+    for data, status in (({"rid": NOBODY}, 404), ({}, 400)):
+        info = {"datum": "2026-05-01T08:00:00+02:00", "ucel": "LECBA", "zadostId": QUESTION}
+        body = {"zadostInfo": info, "zadostData": data}
+        answer = await at.desk.api.http.post(url, json=body, headers=headers)
+        assert answer.status_code == status
+        assert answer.headers["x-correlation-id"] == "visit-4711"
+        assert answer.headers["x-request-id"] == "visit-4711"
+
+
+async def test_other_addresses_and_methods_are_problems_too(at: Faces) -> None:
+    for path in ("hledat/nikdo", "../../v9/pacient/hledat/rid"):
+        assert (await at.ask(path, {}, status=404))["detail"] == "there is no such address"
+    root = "http://api.test/krp/api/v2/pacient"
+    headers = at.desk.api.headers(A)
+    answer = await at.desk.api.http.get(f"{root}/hledat/rid", headers=headers)
+    assert answer.status_code == 405 and answer.headers["allow"] == "POST"
+    assert answer.headers["content-type"] == "application/problem+json"
+    job = f"{root}/hromadne/{QUESTION}"
+    answer = await at.desk.api.http.put(job, headers=headers)
+    assert answer.status_code == 405 and answer.headers["allow"] == "DELETE, GET, HEAD"
 
 
 def parameters(**said: str) -> dict[str, Any]:

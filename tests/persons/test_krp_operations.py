@@ -106,6 +106,30 @@ async def test_what_is_told_badly_is_refused_with_its_place(at: Faces) -> None:
     assert await at.desk.count() == 0
 
 
+async def test_what_is_asked_badly_is_refused_with_its_place(at: Faces) -> None:
+    body = said(await at.call("POST", "/Patient/$krp-create", told("1", somebody())))
+    rid = rid_of(body["patient"])
+    for name, question, status, place in (
+        ("find", asked(rid="2169472148"), 400, "rid"),
+        ("find", asked(family="Nikdo", birthDate="1. 1. 1990"), 400, "birthDate"),
+        ("find", asked(documentType="ID", documentNumber="?"), 400, "documentNumber"),
+        ("find", asked(family="Nikdo"), 400, ""),
+        ("find", asked(rid=NOBODY), 404, ""),
+        ("insurance", asked(rid=rid, date="x"), 400, "date"),
+        ("merge", asked(rid=rid, other=rid, reason="tatáž"), 422, "other"),
+        ("merge", asked(rid=rid, other="x", reason="tatáž"), 400, "other"),
+        ("dispute", asked(rid=rid, element="x", reason="y"), 400, "element"),
+    ):
+        answer = await at.call("POST", f"/Patient/$krp-{name}", question)
+        assert answer.status_code == status, answer.text
+        [issue] = answer.json()["issue"]
+        number = next(
+            (n for n, each in enumerate(question["parameter"]) if each["name"] == place), None
+        )
+        wanted = "Parameters" if number is None else f"Parameters.parameter[{number}]"
+        assert issue["expression"] == [wanted], (name, question)
+
+
 async def test_many_who_create_one_person_at_once_make_one(at: Faces) -> None:
     patient = somebody((BIRTH_NUMBER, NUMBER))
     answers = await asyncio.gather(

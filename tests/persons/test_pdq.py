@@ -100,6 +100,36 @@ async def test_only_the_numbers_of_the_systems_that_were_asked_for(at: Faces) ->
     assert numbers(found) == {(NUMBERS_A, "1")}
 
 
+async def test_systems_that_nobody_knows_are_named(at: Faces) -> None:
+    await at.feed("1", somebody((BIRTH_NUMBER, NUMBER)))
+    named = f"identifier={BIRTH_NUMBER}|{NUMBER}"
+    for query in (f"{named}&identifier=urn:oid:1.2.3|", f"{named}&identifier={RID}|,urn:x:no|"):
+        for by in (A, LOADER):
+            answer = await at.call("GET", f"/Patient?{query}", by=by)
+            outcome = answer.json()["entry"][-1]
+            assert outcome["search"]["mode"] == "outcome"
+            [issue] = outcome["resource"]["issue"]
+            assert (issue["severity"], issue["code"]) == ("warning", "not-found")
+            assert issue["diagnostics"] == "targetSystem not found"
+    found = await at.call("GET", f"/Patient?{named}&identifier={RID}|,urn:x:no|")
+    assert found.json()["total"] == 1 and len(found.json()["entry"]) == 2
+
+
+async def test_a_search_for_people_says_how_many_there_are(at: Faces) -> None:
+    for number, day in (("91", "1961-03-01"), ("92", "1961-03-02")):
+        one = somebody(name=[{"family": "Ojedinělá", "given": ["Ida"]}], birthDate=day)
+        assert (await at.feed(number, one)).status_code == 201
+    named = "family=Ojedin&birthdate=1961"
+    for query, total in ((named, 2), ("family=Nikdo&birthdate=1961", 0)):
+        answer = (await at.call("GET", f"/Patient?{query}", by=LOADER)).json()
+        assert answer["total"] == total == len(answer.get("entry", ()))
+    # what goes on over pages is counted when that is asked for
+    page = (await at.call("GET", f"/Patient?{named}&_count=1", by=LOADER)).json()
+    [further] = [link["url"] for link in page["link"] if link["relation"] == "next"]
+    last = (await at.call("GET", further.partition("/fhir")[2], by=LOADER)).json()
+    assert "total" not in page and "total" not in last and len(last["entry"]) == 1
+
+
 DEFINITIONS = "http://hl7.org/fhir/StructureDefinition"
 QUERIES = [
     "family=Procházková&gender=female", "family=prochazkova&birthdate=1985-06-15",

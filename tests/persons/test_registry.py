@@ -282,8 +282,9 @@ async def test_the_demonstration_fills_the_queues(office: Office) -> None:
 async def test_the_quality_of_the_register_in_figures(office: Office) -> None:
     await _alike(office, "Počítaná", "1977-02-08")
     page = await office.get("eva", "/registry/statistics")
-    for text in ("Open cases by age", "up to 1 day", "Outcomes by day", "duplicates merged"):
+    for text in ("Open cases by age", "up to 1 day", "Outcomes by day"):
         assert text in page, text
+    assert "duplicate merged" in page or "duplicates merged" in page
     assert "7 days" in await office.get("eva", "/registry/statistics?days=7")
     await office.get("eva", "/registry/statistics?days=x")
 

@@ -6,6 +6,7 @@ import asyncio
 import re
 from collections.abc import AsyncIterator
 from html import unescape
+from typing import Any
 
 import httpx
 import pytest
@@ -16,7 +17,9 @@ from pater.clock import now
 from pater.registers.registration import Registered
 from pater.settings import Settings
 from pater.store.database import Database
+from pater.store.jobs import cancel
 from tests.persons.registry import BASE, Office, birth_number, opened, said, somebody
+from tests.registers.merging_world import large, observation
 
 LOADER = Caller(
     kind="system", id="loader", name="Loader", role="loader", purpose="SYSADMIN", strength=KEY,
@@ -169,3 +172,34 @@ async def test_a_split_after_the_merge_comes_first(office: Office) -> None:
     # parted and joined again: what the merge joined is still one, and its undoing tells why not
     again = await office.post("eva", undo, 422)
     assert "undo the later one first" in again.text
+
+
+async def test_a_large_record_is_left_to_a_job_and_the_page_says_how_far_it_is(
+    office: Office,
+) -> None:
+    one, two, _ = await three(office, "Rozsáh")
+    token = Tokens(office.house.keys, BASE, now).issue(LOADER)
+    answer = await office.http.post(
+        "/fhir/Observation",
+        json=observation(two.patient),
+        headers={"Authorization": f"Bearer {token}", "content-type": "application/fhir+json"},
+    )
+    assert answer.status_code == 201, answer.text
+    path = f"/registry/persons/{one.patient}/merge"
+    with large():
+        seen = await office.post("eva", path, 200, other=two.rid)
+        fields: dict[str, Any] = dict(
+            re.findall(r'name="(versions?|other)" value="([^"]+)"', seen.text)
+        )
+        fields |= {"step": "do", "kind": "merge", "survivor": one.patient, "reason": "is one"}
+        done = await office.post("eva", path, **fields)
+        assert done.headers["location"].endswith("?done=accepted")
+        for who in (one, two):
+            page = await office.get("jan", f"/registry/persons/{who.patient}")
+            assert "A large record is being moved" in page
+        told = await office.post("jan", path, 409, **fields)
+        assert "under way" in unescape(told.text)
+        job = await office.house.db.fetchval("select job::text from merge_moving limit 1")
+        assert await cancel(office.house.db, job)
+    page = await office.get("eva", f"/registry/persons/{two.patient}")
+    assert "was not moved" in page and f"/registry/persons/{two.patient}/merge" in page

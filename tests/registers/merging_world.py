@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from random import Random
 from typing import Any
+from unittest.mock import patch
 
 import httpx
 
@@ -16,11 +20,16 @@ from pater.access.caller import KEY, TWO_FACTORS, Caller
 from pater.access.tokens import Tokens
 from pater.app import House, now
 from pater.fhir.json import parse
+from pater.registers import moving
 from pater.registers.identifiers import BIRTH_NUMBER, RID, new_rid
-from pater.registers.merging import Merging
+from pater.registers.merging import Merge, Merging
+from pater.registers.underway import KIND
 from pater.store.database import Database
+from pater.store.jobs import JobRow, ended, look
 from pater.store.text_index import make_current
+from pater.store.workers import Workers
 from tests.system.documents import discharge
+from tests.waiting import PATIENCE
 
 Resource = dict[str, Any]
 BASE = "http://127.0.0.1:8080"
@@ -127,6 +136,25 @@ class Ward:
         assert isinstance(number, int)
         return number
 
+    async def done(self, act: Merge) -> Merge:
+        """An act when it is done, also by a job."""
+        if act.job:
+            found = await self.worked(act.job)
+            assert found.state == "done", found.error
+        return await self.merging.one(act.id)
+
+    async def worked(self, job: str) -> JobRow:
+        """How the job of an act ended."""
+        stop = asyncio.Event()
+        workers = Workers(self.db, {KIND: self.merging.work})
+        running = asyncio.create_task(workers.run(stop))
+        await ended(self.db, job, PATIENCE)
+        stop.set()
+        await running
+        found = await look(self.db, job)
+        assert found is not None
+        return found
+
     async def account(self, login: str, patient: str) -> None:
         """Somebody logs in as a patient from now on."""
         made = Account(id=login, login=login, name=login, role="patient")
@@ -170,6 +198,14 @@ class Ward:
         rows = await self.db.fetch("select type, id, version, person from history where person > 0")
         shown["history"] = {(row["type"], row["id"], row["version"]): row["person"] for row in rows}
         return shown
+
+
+@contextmanager
+def large(wanted: bool = True) -> Iterator[None]:
+    """Whatever is moved is large: it is moved by a job, two resources at a time."""
+    bound = 0 if wanted else moving.AT_ONCE
+    with patch.object(moving, "AT_ONCE", bound), patch.object(moving, "CHUNK", 2):
+        yield
 
 
 def _plain(value: Any) -> Any:

@@ -22,6 +22,7 @@ from pater.store.workers import Workers
 from tests.registers.merging_world import HOSPITAL, LOADER, REGISTRAR, Ward, observation, same
 from tests.registers.test_merging import pair
 from tests.rest.subscription_world import client_of, until
+from tests.waiting import PATIENCE
 
 HOLDER = Caller(
     kind="person", id="nobody", name="P", role="patient", purpose="PATRQT", strength=TWO_FACTORS,
@@ -229,7 +230,7 @@ async def test_lines_of_an_import_that_name_a_merged_patient_go_to_the_survivor(
     stop = asyncio.Event()
     workers = Workers(ward.db, {"import-files": Imports(services).work_on_files}, pause=0.05)
     working = asyncio.create_task(workers.run(stop))
-    await jobs.ended(ward.db, number, 30)
+    await jobs.ended(ward.db, number, PATIENCE)
     stop.set()
     await working
     row = await jobs.look(ward.db, number)

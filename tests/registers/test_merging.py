@@ -334,23 +334,12 @@ async def test_a_document_keeps_its_bytes(ward: Ward) -> None:
     assert len(history["entry"]) == 2
 
 
-async def test_a_record_that_is_too_large_is_moved_by_nobody(
-    ward: Ward, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    (_, one), (_, other) = await pair(ward)
-    before = await ward.picture()
-    monkeypatch.setattr("pater.registers.moving.MOST", 3)
-    with pytest.raises(Unprocessable, match="more than 3 resources"):
-        await ward.merging.merge(REGISTRAR, one, other, "one person")
-    assert same(before, await ward.picture()) == []
-
-
 # Where a number stays although persons are merged: the journal and what leads from it, what is
 # moved by rows of its own kind, and the register's own index and queue.
 STAYS = {
     "person", "person_index", "match_case", "match_candidate", "alias", "merge", "will_state",
     "resource", "history", "string_index", "date_index", "number_index", "code_index",
-    "text_index", "claim", "journal", "journal_entry",
+    "text_index", "claim", "journal", "journal_entry", "merge_moving",
 }  # fmt: skip
 
 

@@ -6,6 +6,7 @@ from __future__ import annotations
 import asyncio
 from itertools import combinations
 
+import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -16,6 +17,7 @@ from tests.registers.merging_world import (
     Ward,
     consent,
     coverage,
+    large,
     observation,
     same,
 )
@@ -47,8 +49,9 @@ STEPS = st.lists(
 class Story:
     """Three persons and what happens to them; `home` says for whom an observation was written."""
 
-    def __init__(self, ward: Ward) -> None:
+    def __init__(self, ward: Ward, much: bool = False) -> None:
         self.ward = ward
+        self.much = much  # whether every record is too large to be moved at once
         self.people: list[tuple[str, str]] = []
         self.home: dict[str, str] = {}
         self.lists: dict[str, str] = {}  # of nobody, by whom they name
@@ -96,11 +99,16 @@ class Story:
                 await ward.get(f"Patient/{patient}", HOSPITAL)
 
     async def merge(self, one: str, other: str) -> None:
-        act = await self.ward.merging.merge(REGISTRAR, one, other, "one person")
+        with large(self.much):
+            act = await self.ward.merging.merge(REGISTRAR, one, other, "one person")
+            assert bool(act.job) is self.much
+            await self.ward.done(act)
         self.acts.append((act.id, one, other))
 
     async def undo(self) -> None:
-        await self.ward.merging.undo(REGISTRAR, self.acts.pop()[0])
+        with large(self.much):
+            act = await self.ward.merging.undo(REGISTRAR, self.acts.pop()[0])
+            assert (await self.ward.done(act)).undone
 
     def led(self, patient: str) -> str:
         """The Patient whom a Patient leads to."""
@@ -136,14 +144,15 @@ def encounter(patient: str) -> Resource:
     }
 
 
+@pytest.mark.parametrize("much", [False, True], ids=["at-once", "by-a-job"])
 @settings(
     max_examples=7, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
 @given(writes=WRITES, merges=MERGES)
 async def test_undo_restores_exactly(
-    ward: Ward, writes: list[tuple[str, int]], merges: list[tuple[int, int]]
+    ward: Ward, much: bool, writes: list[tuple[str, int]], merges: list[tuple[int, int]]
 ) -> None:
-    story = Story(ward)
+    story = Story(ward, much)
     await story.begin()
     for what, who in writes:
         await story.write(what, who)
@@ -158,14 +167,15 @@ async def test_undo_restores_exactly(
         assert same(before, await ward.picture()) == []
 
 
+@pytest.mark.parametrize("much", [False, True], ids=["at-once", "by-a-job"])
 @settings(
     max_examples=7, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
 @given(steps=STEPS)
 async def test_everything_is_found_through_either_at_every_step(
-    ward: Ward, steps: list[tuple[str, int, int] | tuple[str, int]]
+    ward: Ward, much: bool, steps: list[tuple[str, int, int] | tuple[str, int]]
 ) -> None:
-    story = Story(ward)
+    story = Story(ward, much)
     await story.begin()
     for what, who, *more in steps:
         if what == "undo":

@@ -29,6 +29,7 @@ from tests.conftest import Clock
 from tests.rest.bulk_world import bulk_world
 from tests.rest.test_bulk_import import brought, ndjson
 from tests.rest.world import World, world
+from tests.waiting import PATIENCE
 
 
 @pytest.fixture
@@ -86,7 +87,7 @@ async def test_the_job_makes_the_entries_that_writing_makes(api: World) -> None:
     assert await api.db.fetchval("select count(*) from job where kind = $1", KIND) == 1
     stop = asyncio.Event()
     working = asyncio.create_task(Workers(api.db, {KIND: reindex}, pause=0.01).run(stop))
-    await asyncio.wait_for(api.db.job_ended.wait(), 30)
+    await asyncio.wait_for(api.db.job_ended.wait(), PATIENCE)
     stop.set()
     await working
     assert await rows(api.db) == wanted
@@ -168,7 +169,7 @@ async def test_entries_of_the_rule_before_are_found_until_they_are_made_anew(api
     await ask(api.db)
     stop = asyncio.Event()
     working = asyncio.create_task(Workers(api.db, {KIND: reindex}, pause=0.01).run(stop))
-    await asyncio.wait_for(api.db.job_ended.wait(), 30)
+    await asyncio.wait_for(api.db.job_ended.wait(), PATIENCE)
     stop.set()
     await working
     [row] = await rows(api.db)

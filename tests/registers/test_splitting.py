@@ -9,7 +9,7 @@ import pytest
 from pater.records.errors import NotFound, Unprocessable
 from pater.registers import sources
 from pater.registers.surviving import Source
-from tests.registers.merging_world import HOSPITAL, REGISTRAR, Ward, observation, same
+from tests.registers.merging_world import HOSPITAL, REGISTRAR, Ward, large, observation, same
 
 MRN = "https://hospital.example/mrn"
 CLINIC = "12345679"
@@ -45,7 +45,8 @@ async def two_in_one(ward: Ward) -> tuple[str, list[Source]]:
     return patient, told
 
 
-async def test_what_belongs_to_somebody_else_becomes_a_person(ward: Ward) -> None:
+@pytest.mark.parametrize("much", [False, True], ids=["at-once", "by-a-job"])
+async def test_what_belongs_to_somebody_else_becomes_a_person(ward: Ward, much: bool) -> None:
     patient, told = await two_in_one(ward)
     mine = await ward.create(observation(patient, 60))
     theirs = await ward.create(observation(patient, 90))
@@ -71,7 +72,10 @@ async def test_what_belongs_to_somebody_else_becomes_a_person(ward: Ward) -> Non
         == number
     )
 
-    await ward.merging.undo(REGISTRAR, act.id)
+    with large(much):
+        undone = await ward.merging.undo(REGISTRAR, act.id)
+        assert bool(undone.job) is much
+        assert (await ward.done(undone)).undone
     # the new Patient stays, as one that leads to the first; nothing else is different
     rows = await ward.db.fetch(
         "select rid from resource where id = any($1::text[])", [patient, act.merged]

@@ -80,6 +80,29 @@ def test_what_is_disputed_stands_back() -> None:
     assert disputed(marked, "birthDate", open=False) == made
 
 
+def test_what_is_disputed_stays_so_whoever_says_it_anew() -> None:
+    first = [said("a", 1, birthDate="1970-05-06", name=called("Stará"))]
+    marked = survive(None, first)
+    for attribute in ("birthDate", "name"):
+        marked = disputed(marked, attribute, open=True)
+    # said again by the same source, which tells something else too, and by another one
+    anew = [said("a", 3, birthDate="1970-05-06", name=called("Stará"), gender="female"),
+            said("b", 4, birthDate="1970-05-06", name=called("Stará"))]  # fmt: skip
+    made = survive(marked, anew)
+    assert "disputed" in str(made["_birthDate"]) and "disputed" in str(made["name"])
+    assert "disputed" not in str(made["_gender"])
+    # what is said otherwise is believed, and not disputed
+    other = [*anew, said("c", 2, birthDate="1970-06-05", name=called("Nová"))]
+    made = survive(marked, other)
+    assert made["birthDate"] == "1970-06-05" and made["name"][0]["family"] == "Nová"
+    assert "disputed" not in str(made["_birthDate"]) + str(made["name"][0])
+    # decided: nothing is left of it
+    clean = marked
+    for attribute in ("birthDate", "name"):
+        clean = disputed(clean, attribute, open=False)
+    assert "disputed" not in str(survive(clean, anew))
+
+
 def test_numbers_of_hospitals_stay_with_them() -> None:
     mrn = {"system": "https://hospital.example/mrn", "value": "77"}
     card = {"system": "https://hl7.cz/fhir/sid/idcard-CZE", "value": "123456789"}

@@ -30,6 +30,7 @@ from pater.store.write import Committer
 from pater.trust.keys import Keys
 from tests.conftest import Clock
 from tests.rest.world import BASE, LOADER, World
+from tests.waiting import PATIENCE
 
 Json = dict[str, Any]
 
@@ -53,7 +54,7 @@ class BulkWorld(World):
 
     async def finished(self, url: str, caller: Caller = LOADER) -> httpx.Response:
         """The last answer of a status address."""
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(PATIENCE):
             while True:
                 answer = await self.http.get(url, headers=self.headers(caller))
                 if answer.status_code != 202:
@@ -115,5 +116,5 @@ async def bulk_world(
             yield made
         finally:
             stop.set()
-            await asyncio.wait_for(running, 20)
+            await asyncio.wait_for(running, PATIENCE)
     await committer.stop()

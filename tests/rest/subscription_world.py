@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import socket
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager, nullcontext, suppress
 from dataclasses import dataclass, field, replace
@@ -25,32 +24,21 @@ from pater.rest import subscriptions
 from pater.rest.subscriptions import Mail, Pace, Rules, networks
 from pater.settings import Settings
 from pater.store.database import Database
+from tests.ports import free_port
 from tests.rest.world import HOSPITAL, LOADER, observation
+from tests.waiting import PATIENCE, until
 
 __all__ = ["HOSPITAL", "LOADER", "Receiver", "Served", "observation", "served", "until"]
 
 QUICK = Pace(
-    look=0.02, first=timedelta(milliseconds=20), longest=timedelta(milliseconds=100), most=6
+    look=0.02,
+    first=timedelta(milliseconds=20),
+    longest=timedelta(milliseconds=100),
+    most=6,
+    # a loop that had no processor for some seconds has lost nothing to somebody else
+    patience=timedelta(minutes=1),
 )
 HOSPITAL_B = replace(HOSPITAL, scopes=("system/*.rs", "system/Subscription.cruds"))
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
-async def until(test: Callable[[], Any], seconds: float = 20) -> Any:
-    """What `test` gives once it is true (a coroutine is awaited); fails when it never is."""
-    async with asyncio.timeout(seconds):
-        while True:
-            found = test()
-            if isinstance(found, Awaitable):
-                found = await found
-            if found:
-                return found
-            await asyncio.sleep(0.02)
 
 
 @dataclass
@@ -257,7 +245,7 @@ async def served(
                     group.create_task(_run(task, stop))
             await until(lambda: server.started)
             url = f"http://127.0.0.1:{port}"
-            async with httpx.AsyncClient(base_url=url, timeout=30) as http:
+            async with httpx.AsyncClient(base_url=url, timeout=PATIENCE) as http:
                 try:
                     yield Served(house, http, url, callers)
                 finally:

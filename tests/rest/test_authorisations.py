@@ -283,6 +283,10 @@ async def test_who_may_ask(api: World, eva: str) -> None:
         assert answer.headers["content-type"] == "application/problem+json"
         assert answer.json()["status"] == 403
     assert not await api.journal(reason="asked-may")
+    posted = await api.http.post("http://api.test/opravneni/over", json={})
+    assert posted.status_code == 405 and posted.headers["allow"] == "GET, HEAD"
+    nowhere = await api.http.get("http://api.test/Opravneni/nic")
+    assert nowhere.status_code == 404 and nowhere.json()["status"] == 404
     without = await api.http.get("http://api.test/opravneni/over")
     assert (without.status_code, without.json()["status"]) == (401, 401)
     assert "www-authenticate" in without.headers

@@ -25,6 +25,7 @@ from tests.conftest import Clock
 from tests.rest.bulk_world import BulkWorld, Json, bulk_world
 from tests.rest.world import BASE, HOSPITAL, LOADER, observation
 from tests.shared_data import load, r4_examples
+from tests.waiting import PATIENCE
 
 
 @pytest.fixture
@@ -355,7 +356,7 @@ async def test_a_killed_import_goes_on(
                 Workers(database, {"import": imports.work}, pause=0.01).run(asyncio.Event())
             )
             before = row.checkpoint
-            async with asyncio.timeout(20):
+            async with asyncio.timeout(PATIENCE):
                 while True:
                     row = await jobs.look(database, number)
                     if row is None or row.checkpoint != before or not row.unfinished:

@@ -30,6 +30,7 @@ from tests.rest.world import (
     patient_caller,
     world,
 )
+from tests.waiting import until
 
 ASYNC = {"prefer": "respond-async"}
 
@@ -50,13 +51,8 @@ async def worked(later: Later, db: Database) -> None:
     """Has the jobs done that wait."""
     stop = asyncio.Event()
     task = asyncio.create_task(Workers(db, {KIND: later.work}, pause=0.05).run(stop))
-    for _ in range(400):
-        left = await db.fetchval(
-            "select count(*) from job where kind = $1 and state in ('waiting', 'running')", KIND
-        )
-        if not left:
-            break
-        await asyncio.sleep(0.05)
+    done = "select not exists (select from job where kind = $1 and state in ('waiting', 'running'))"
+    await until(lambda: db.fetchval(done, KIND))
     stop.set()
     await task
 

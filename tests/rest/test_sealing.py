@@ -37,6 +37,7 @@ from pater.trust.seal.service import Service
 from pater.trust.tsa.verifying import verify
 from tests.rest.world import BASE
 from tests.trust.seal.ground import Ground
+from tests.waiting import PATIENCE
 
 SYSTEM = Caller(
     kind="system", id="lab", name="Lab", role="provider-system", organization="12345679",
@@ -76,7 +77,7 @@ class Api:
         stop = asyncio.Event()
         running = asyncio.create_task(self.workers.run(stop))
         try:
-            async with asyncio.timeout(60):
+            async with asyncio.timeout(PATIENCE):
                 while True:
                     answer = await self.http.get(address, headers=headers)
                     if answer.status_code != 202:

@@ -19,6 +19,7 @@ from pater.store.workers import Workers
 from pater.store.write import Committer, Put, WriteSet
 from tests.conftest import Clock
 from tests.rest.world import CLINICIAN, World, issues, observation, world
+from tests.waiting import until
 
 BLOOD = "https://example.org/fhir/StructureDefinition/blood-group"
 
@@ -64,11 +65,11 @@ async def work(api: World, *, grace: float = 0.0, step: int = 2) -> None:
 
 async def done(api: World) -> None:
     """Waits until no re-indexing is asked for any more."""
-    for _ in range(3000):
-        if not any(job.unfinished for job in await listing(api.db, kind=KIND)):
-            return
-        await asyncio.sleep(0.02)
-    raise AssertionError("the index is never complete")
+
+    async def complete() -> bool:
+        return not any(job.unfinished for job in await listing(api.db, kind=KIND))
+
+    await until(complete)
 
 
 async def found(api: World, query: str) -> set[str]:
@@ -220,10 +221,7 @@ async def test_another_process_notices(api: World) -> None:
     following = asyncio.create_task(follow(other, every=0.01))
     try:
         await api.create(parameter())
-        for _ in range(2000):
-            if other.parameters.custom.of("Patient"):
-                break
-            await asyncio.sleep(0.01)
+        await until(lambda: other.parameters.custom.of("Patient"))
         committer = Committer(other, api.clock)
         put = Put("Patient", "elsewhere", 9, {"resourceType": "Patient", **group("B")})
         await committer.commit(WriteSet([put]))

@@ -13,6 +13,7 @@ from starlette.applications import Starlette
 from starlette.routing import Mount
 
 from tests.rest.world import LOADER, World
+from tests.waiting import PATIENCE
 
 
 @pytest.fixture
@@ -33,7 +34,7 @@ async def served(api: World) -> AsyncIterator[str]:
 
 async def test_requests_over_a_socket(api: World, served: str) -> None:
     headers = api.headers(LOADER, content_type="application/fhir+json")
-    async with httpx.AsyncClient(headers=headers) as http:
+    async with httpx.AsyncClient(headers=headers, timeout=PATIENCE) as http:
         body = json.dumps({"resourceType": "Patient", "name": [{"family": "Žluťoučký"}]})
         made = await http.post(f"{served}/Patient", content=body)
         assert made.status_code == 201
@@ -61,7 +62,7 @@ async def test_a_client_that_goes_away_harms_nobody(api: World, served: str) -> 
     await writer.drain()
     writer.close()
     await writer.wait_closed()
-    async with httpx.AsyncClient() as http:
+    async with httpx.AsyncClient(timeout=PATIENCE) as http:
         assert (await http.get(f"{served}/metadata")).status_code == 200
 
 
@@ -73,6 +74,6 @@ async def test_a_declared_giant_is_refused_before_it_is_sent(api: World, served:
         b"POST /fhir/Patient HTTP/1.1\r\nHost: x\r\nContent-Type: application/fhir+json\r\n"
         b"Authorization: Bearer " + token.encode() + b"\r\nContent-Length: 99999999999\r\n\r\n"
     )
-    status = await asyncio.wait_for(reader.readline(), 10)
+    status = await asyncio.wait_for(reader.readline(), PATIENCE)
     assert b" 413 " in status
     writer.close()

@@ -180,9 +180,15 @@ async def test_several_events_go_together_when_that_was_asked_for(
         return 200
 
     receiver.answer = wait
-    await world.create(topical(RESULTS, receiver.url(), max_count=5))
+    made = await world.create(topical(RESULTS, receiver.url(), max_count=5))
     for _ in range(12):
         await world.create(observation(patient))
+
+    async def noted() -> bool:
+        count = "select count(*) from subscription_event where subscription = $1"
+        return bool(await world.house.db.fetchval(count, made["id"]) == 12)
+
+    await until(noted)
     gate.set()
     await until(lambda: sum(len(c.numbers) for c in receiver.calls) == 12)
     groups = [c.numbers for c in receiver.calls[1:]]
@@ -322,8 +328,10 @@ async def test_every_event_once_and_in_order_for_fifty_subscribers(
     async with asyncio.TaskGroup() as group:
         for _ in range(8):
             group.create_task(write())
-    await until(lambda: len(receiver.calls) >= 2000, 60)
-    await asyncio.sleep(0.2)
+    await until(lambda: len(receiver.calls) >= 2000)
+    # each of them is delivered, and written down as that: nothing more is on its way
+    left = "select not exists (select from subscription where delivered < 40)"
+    await until(lambda: world.house.db.fetchval(left))
     assert len(receiver.calls) == 2000
     for number in range(50):
         keys = [c.key.rsplit("/", 1)[1] for c in receiver.calls if c.path == f"/{number}"]

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import gc
+from functools import partial
 
 import asyncpg
 import pytest
 
 from pater.store.database import Database
+from tests.waiting import until
 
 
 @pytest.fixture
@@ -27,10 +29,22 @@ async def test_more_users_than_connections_all_get_their_turn(two: Database) -> 
     await two.close()
 
 
-async def test_who_is_cancelled_leaves_nothing_behind(two: Database) -> None:
-    for _ in range(3):
-        sleeping = [asyncio.create_task(two.execute("select pg_sleep(30)")) for _ in range(4)]
-        await asyncio.sleep(0.1)
+async def at_work(database: Database, sql: str, sessions: int) -> bool:
+    """Whether so many sessions of the database are in the middle of a statement."""
+    found: int = await database.fetchval(
+        "select count(*) from pg_stat_activity where datname = current_database()"
+        " and state = 'active' and query = $1",
+        sql,
+    )
+    return found == sessions
+
+
+async def test_who_is_cancelled_leaves_nothing_behind(two: Database, database: Database) -> None:
+    for number in range(3):
+        wait = f"select pg_sleep(600 + {number})"
+        sleeping = [asyncio.create_task(two.execute(wait)) for _ in range(4)]
+        # on all connections that there are; the others wait for one
+        await until(partial(at_work, database, wait, 2))
         for task in sleeping:
             task.cancel()
         await asyncio.gather(*sleeping, return_exceptions=True)
@@ -69,17 +83,26 @@ async def test_a_lost_connection_is_replaced(two: Database, database: Database) 
         except lost:
             failed += 1
             assert failed == 1
-    # and its place is free again: two are at work at once
-    at_work = "select pg_backend_pid() from pg_sleep(0.2)"
-    both = await asyncio.gather(*(two.fetchval(at_work) for _ in range(2)))
-    assert len({*both} - {pid}) == 2
+    # and its place is free again: two are lent at once
+    async with two.connection() as one, two.connection() as other:
+        both = {await each.fetchval("select pg_backend_pid()") for each in (one, other)}
+    assert len(both - {pid}) == 2
     await two.close()
 
 
-async def test_closing_waits_for_those_at_work_and_ends_the_rest(two: Database) -> None:
-    at_work = asyncio.create_task(two.fetchval("select 7 from pg_sleep(0.3)"))
-    await asyncio.sleep(0.05)
-    await two.close()
-    assert await at_work == 7
+async def test_closing_waits_for_those_at_work_and_ends_the_rest(
+    two: Database, database: Database
+) -> None:
+    wait = "select 7 from pg_advisory_lock(4711)"
+    async with database.connection() as holder:
+        await holder.execute("select pg_advisory_lock(4711)")
+        working = asyncio.create_task(two.fetchval(wait))
+        await until(partial(at_work, database, wait, 1))
+        closing = asyncio.create_task(two.close())
+        await asyncio.sleep(0)  # it has begun
+        assert not closing.done()
+        await holder.execute("select pg_advisory_unlock(4711)")
+    await closing
+    assert await working == 7
     with pytest.raises(asyncpg.InterfaceError):
         await two.fetchval("select 7")

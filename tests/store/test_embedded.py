@@ -22,6 +22,7 @@ from pater.store.embedded_host import ServerUser, binaries, make_run_dir, may
 from pater.store.migrate import migrate
 from pater.store.read import read
 from pater.store.write import Committer, WriteSet
+from tests.waiting import PATIENCE
 
 from .makers import put
 
@@ -270,7 +271,7 @@ async def test_killing_the_server_under_load_loses_no_acknowledged_commit(folder
                 asyncio.create_task(write(committer, f"r{round}w{number}", goal, enough))
                 for number in range(8)
             ]
-            await asyncio.wait_for(enough.wait(), 60)
+            await asyncio.wait_for(enough.wait(), PATIENCE)
             assert server.pid is not None
             os.kill(server.pid, signal.SIGKILL)
             ends = await asyncio.gather(*writers, return_exceptions=True)

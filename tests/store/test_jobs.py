@@ -18,22 +18,23 @@ from pater.store.workers import Workers
 from pater.store.write import Committer, WriteSet
 from tests.conftest import Clock
 from tests.store.makers import put
+from tests.waiting import PATIENCE
 
 
 @asynccontextmanager
 async def working(db: Database, handlers: Mapping[str, Handler], **how: Any) -> AsyncIterator[None]:
     stop = asyncio.Event()
-    options = {"pause": 0.02, "lease": 5.0, "backoff": 0.01, **how}
+    options = {"pause": 0.02, "lease": 60.0, "backoff": 0.01, **how}
     task = asyncio.create_task(Workers(db, handlers, **options).run(stop))
     try:
         yield
     finally:
         stop.set()
-        await asyncio.wait_for(task, 20)
+        await asyncio.wait_for(task, PATIENCE)
 
 
 async def ended(db: Database, id: str) -> JobRow:
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(PATIENCE):
         while True:
             row = await jobs.look(db, id)
             if row is not None and not row.unfinished:
@@ -130,7 +131,7 @@ async def test_a_dead_workers_job_goes_on_from_its_checkpoint(database: Database
     dead = asyncio.create_task(
         Workers(database, {"steps": hang}, lease=0.5, pause=0.02).run(asyncio.Event())
     )
-    await asyncio.wait_for(hung.wait(), 10)
+    await asyncio.wait_for(hung.wait(), PATIENCE)
     dead.cancel()
     await asyncio.gather(dead, return_exceptions=True)
     # as after SIGKILL: nobody renews the lease, nobody gave the job back
@@ -146,7 +147,7 @@ async def test_who_lost_the_lease_cannot_write(database: Database) -> None:
 
     async def slow(job: Job) -> dict[str, Any]:
         begun.set()
-        await asyncio.wait_for(lost.wait(), 10)
+        await asyncio.wait_for(lost.wait(), PATIENCE)
         async with job.db.transaction() as connection:
             await connection.execute("insert into claim values ('k', 0, 'late')")
             await job.checkpoint({}, connection=connection)
@@ -177,7 +178,7 @@ async def test_cancelling_stops_a_running_handler(database: Database) -> None:
     async with working(database, {"forever": forever}, lease=0.1):
         await begun.wait()
         assert await jobs.cancel(database, id)
-        await asyncio.wait_for(stopped.wait(), 10)
+        await asyncio.wait_for(stopped.wait(), PATIENCE)
 
 
 async def test_a_graceful_stop_gives_the_job_back_at_once(database: Database) -> None:
@@ -227,7 +228,7 @@ async def test_schedules_ask_again_and_old_jobs_go(database: Database) -> None:
         runs.release()
 
     await jobs.schedule(database, "tick", "tick", timedelta(milliseconds=1), {"x": 1})
-    async with working(database, {"tick": tick}), asyncio.timeout(20):
+    async with working(database, {"tick": tick}), asyncio.timeout(PATIENCE):
         await runs.acquire()
         await runs.acquire()
     assert await jobs.look(database, "no id") is None

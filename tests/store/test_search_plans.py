@@ -232,6 +232,15 @@ PLANS = [
     ("Observation?value-quantity=50", ["number_index_value", "resource_(rid_key|walk)"]),
     ("Patient?_sort=family", ["string_index_value", "resource_(rid_key|walk)"]),
     ("Patient?_has:Observation:patient:code=rare", ["resource_tokens"]),
+    # Somebody by the name and what else registers are asked by (ITI-78).
+    ("Patient?family=f50&given=jana&birthdate=2026-03-01",
+     ["string_index_value", "resource_(rid_key|walk)"]),
+    ("Patient?family:exact=f500&birthdate=2026-03-01&gender=male",
+     ["string_index_value", "resource_(rid_key|walk)"]),
+    (f"Patient?identifier={RID}|77&family=f077", ["(string_index_value|resource_tokens)"]),
+    (f"Patient?identifier={RID}|77,{RID}|78", ["resource_tokens"]),
+    ("Patient?name=f50&address-postalcode=77900",
+     ["string_index_value", "resource_(rid_key|walk)"]),
     ("Patient?name=f50", ["string_index_value"]),
     ("Patient?birthdate=2026-02-01,2026-03-01,2026-05-01&gender=male", ["resource_date"]),
     # What comes along with a page: the parts of the table of its persons, not a walk of all rows.

@@ -163,10 +163,15 @@ async def test_users_of_one_connection_never_see_the_rows_of_the_one_before(
 
     async def give_up(person: int) -> None:
         with wall({person}):
-            await db.ask("select pg_sleep(5), count(*) from resource")
+            await db.ask("select pg_sleep(600), count(*) from resource")
 
+    at_work = (
+        "select count(*) from pg_stat_activity where datname = current_database()"
+        " and state = 'active' and query like 'select pg_sleep(600)%'"
+    )
     tasks = [asyncio.create_task(give_up(person)) for person in (3, 4)]
-    await asyncio.sleep(0.05)
+    while await world.fetchval(at_work) < 2 and not any(task.done() for task in tasks):
+        pass
     for task in tasks:
         task.cancel()
     await asyncio.gather(*(look(1 + number % 6) for number in range(40)))

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -13,16 +12,11 @@ from pathlib import Path
 import httpx
 
 from tests import completeness
+from tests.ports import free_port
+from tests.waiting import PATIENCE
 
 PATER = str(Path(sys.executable).with_name("pater"))
 WATCHED = str(Path(__file__).with_name("watched.py"))
-
-
-def free_port() -> int:
-    """A port that nobody uses now."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 class Running:
@@ -45,7 +39,7 @@ class Running:
         self.process: subprocess.Popen[bytes] | None = None
         self._tokens: dict[str, str] = {}
 
-    def start(self, seconds: float = 120) -> Running:
+    def start(self, seconds: float = PATIENCE) -> Running:
         """Starts it and waits until it answers."""
         with self.log.open("ab") as log:
             self.process = subprocess.Popen(
@@ -61,10 +55,12 @@ class Running:
             if self.process.poll() is not None:
                 raise AssertionError(f"it ended:\n{self.said()}")
             try:
-                if httpx.get(f"{self.url}/health/ready", timeout=2).status_code == 200:
+                if httpx.get(f"{self.url}/health/ready", timeout=30).status_code == 200:
                     return self
             except httpx.TransportError:
-                time.sleep(0.1)
+                pass  # not yet
+            time.sleep(0.1)
+        self.kill()
         raise AssertionError(f"it did not come up:\n{self.said()}")
 
     def said(self) -> str:
@@ -78,13 +74,13 @@ class Running:
                 completeness.hold_file(self.left)
             finally:
                 self.process.send_signal(signal.SIGTERM)
-                self.process.wait(30)
+                self.process.wait(PATIENCE)
 
     def kill(self) -> None:
         """SIGKILL, as a power switch for the program."""
         assert self.process is not None
         self.process.kill()
-        self.process.wait(10)
+        self.process.wait(PATIENCE)
 
     def command(self, *words: str) -> str:
         """Runs another `pater` command on the same data folder."""
@@ -93,7 +89,7 @@ class Running:
             env=self.environment,
             capture_output=True,
             text=True,
-            timeout=60,
+            timeout=PATIENCE,
             check=False,
         )
         assert done.returncode == 0, done.stderr
@@ -113,5 +109,5 @@ class Running:
                 "Authorization": f"Bearer {self.token(name)}",
                 "Accept": "application/fhir+json",
             },
-            timeout=60,
+            timeout=PATIENCE,
         )

@@ -15,6 +15,7 @@ from playwright.async_api import Browser, expect
 from tests.chromium import at, faults, press
 from tests.system.running import Running
 from tests.system.test_portals import JANA, Reader, find_by_name
+from tests.waiting import PATIENCE, until
 
 pytestmark = pytest.mark.browser
 BACK = "http://localhost:9/back"
@@ -130,9 +131,9 @@ async def test_an_app_written_with_fhirclient_connects(visitor: Reader) -> None:
     running.command("app", "remove", "written")
     headers = client.server.auth.signed_headers({})
     own = f"{running.url}/fhir/Patient/{client.patient_id}"
-    for _ in range(50):  # the serving process hears of it by itself
-        answer = await asyncio.to_thread(httpx.get, own, headers=headers)
-        if answer.status_code == 401:
-            break
-        await asyncio.sleep(0.1)
-    assert answer.status_code == 401
+
+    async def refused() -> bool:
+        answer = await asyncio.to_thread(httpx.get, own, headers=headers, timeout=PATIENCE)
+        return answer.status_code == 401
+
+    await until(refused)  # the serving process hears of it by itself

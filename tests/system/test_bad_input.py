@@ -21,6 +21,7 @@ from pater.trust.keys import Keys
 from tests.system.conftest import Clients
 from tests.system.documents import changed, discharge, encoded, resource_of, rid_of
 from tests.system.running import Running
+from tests.waiting import PATIENCE
 
 JSON = {"Content-Type": "application/fhir+json"}
 
@@ -126,7 +127,9 @@ def test_expired_forged_and_foreign_tokens(running: Running, client: Clients) ->
     elsewhere = Tokens(keys, "https://elsewhere.example", lambda: datetime.now(UTC))
     for token in (old.issue(caller), other.issue(caller), elsewhere.issue(caller), "a" * 100_000):
         answer = httpx.get(
-            f"{running.url}/fhir/Patient/1", headers={"Authorization": f"Bearer {token}"}
+            f"{running.url}/fhir/Patient/1",
+            headers={"Authorization": f"Bearer {token}"},
+            timeout=PATIENCE,
         )
         assert answer.status_code in (401, 431, 400)
         assert answer.status_code != 500
@@ -134,6 +137,7 @@ def test_expired_forged_and_foreign_tokens(running: Running, client: Clients) ->
         httpx.get(
             f"{running.url}/fhir/Patient/1",
             headers={"Authorization": f"Bearer {old.issue(caller)}"},
+            timeout=PATIENCE,
         ).status_code
         == 401
     )
@@ -166,11 +170,13 @@ def ask(running: Running, token: str, **form: str) -> httpx.Response:
             "client_assertion": token,
             **form,
         },
+        timeout=PATIENCE,
     )
 
 
 def test_a_system_gets_its_token_by_its_private_key(running: Running) -> None:
-    smart = httpx.get(f"{running.url}/fhir/.well-known/smart-configuration").json()
+    known = f"{running.url}/fhir/.well-known/smart-configuration"
+    smart = httpx.get(known, timeout=PATIENCE).json()
     assert smart["token_endpoint"] == f"{running.url}/oauth/token"
     granted = ask(running, assertion(running, "hospital-a"), purpose_of_use="TREAT")
     assert granted.status_code == 200, granted.text
@@ -180,6 +186,7 @@ def test_a_system_gets_its_token_by_its_private_key(running: Running) -> None:
         f"{running.url}/fhir/Bundle",
         content=encoded(discharge()),
         headers={**JSON, "Authorization": f"Bearer {token}"},
+        timeout=PATIENCE,
     )
     assert sent.status_code == 201
 
@@ -193,7 +200,8 @@ def test_assertions_that_are_replayed_expired_or_anothers(running: Running) -> N
     wrong = assertion(running, "hospital-a", iss="hospital-b", sub="hospital-b")
     assert ask(running, wrong).status_code in (400, 401)
     assert ask(running, "nonsense").status_code in (400, 401)
-    assert httpx.post(f"{running.url}/oauth/token", content=b"\xff\xfe").status_code == 400
+    odd = httpx.post(f"{running.url}/oauth/token", content=b"\xff\xfe", timeout=PATIENCE)
+    assert odd.status_code == 400
 
 
 def test_a_failed_write_in_a_transaction_leaves_nothing(client: Clients) -> None:

@@ -10,6 +10,7 @@ import httpx
 
 from tests.folders import scratch
 from tests.system.running import Running
+from tests.waiting import PATIENCE
 
 PATIENTS, EACH = 20, 80
 NDJSON = {"Content-Type": "application/fhir+ndjson"}
@@ -38,7 +39,7 @@ def lines(prefix: str) -> bytes:
 
 def finished(client: httpx.Client, url: str) -> dict[str, Any]:
     """The manifest of a job."""
-    end = time.monotonic() + 120
+    end = time.monotonic() + PATIENCE
     while time.monotonic() < end:
         answer = client.get(url)
         if answer.status_code != 202:

@@ -9,12 +9,13 @@ import httpx
 
 from tests.folders import scratch
 from tests.system.running import Running
+from tests.waiting import PATIENCE
 
 
 def openssl(*words: str | Path) -> str:
     """What the `openssl` command prints on both outputs."""
     done = subprocess.run(
-        ["openssl", *map(str, words)], capture_output=True, timeout=60, check=False
+        ["openssl", *map(str, words)], capture_output=True, timeout=PATIENCE, check=False
     )
     return (done.stdout + done.stderr).decode("utf-8", "replace")
 
@@ -27,7 +28,7 @@ def test_an_operator_issues_and_revokes_and_everybody_can_check(running: Running
         issued = running.command("ca", "issue", "system", str(csr), "--name", "nis", "--ico",
                                  "27520536", "--organization", "Nemocnice")  # fmt: skip
         made.write_text(issued + "\n", "utf-8")
-        chain.write_bytes(httpx.get(f"{running.url}/pki/chain.pem").content)
+        chain.write_bytes(httpx.get(f"{running.url}/pki/chain.pem", timeout=PATIENCE).content)
         assert "OK" in openssl("verify", "-CAfile", chain, made)
         question = ("ocsp", "-issuer", chain, "-cert", made, "-CAfile", chain,
                     "-url", f"{running.url}/pki/ocsp")  # fmt: skip
@@ -37,7 +38,7 @@ def test_an_operator_issues_and_revokes_and_everybody_can_check(running: Running
         serial = openssl("x509", "-noout", "-serial", "-in", made).partition("=")[2].strip()
         running.command("ca", "revoke", serial, "--reason", "superseded")
         assert "a.pem: revoked" in openssl(*question)
-        crl.write_bytes(httpx.get(f"{running.url}/pki/issuing.crl").content)
+        crl.write_bytes(httpx.get(f"{running.url}/pki/issuing.crl", timeout=PATIENCE).content)
         lists = openssl("crl", "-inform", "DER", "-noout", "-text", "-in", crl)
         assert serial in lists
         assert "Superseded" in lists

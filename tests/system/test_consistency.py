@@ -7,10 +7,14 @@ import itertools
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from typing import Any
+from unittest.mock import patch
 
 import httpx
 import pytest
-from bench.consistency import Beside, Killable, judge, one_round
+from bench.consistency import Beside, Killable, Round, judge, one_round
+
+from tests.ports import free_port
+from tests.waiting import PATIENCE, until
 
 HEADERS = {"Content-Type": "application/fhir+json"}
 CLIENTS = 64
@@ -34,10 +38,10 @@ class Pair:
         headers = {"Authorization": f"Bearer {self.token}"}
         async with (
             httpx.AsyncClient(
-                base_url=self.url(0), headers=headers, limits=limits, timeout=60
+                base_url=self.url(0), headers=headers, limits=limits, timeout=PATIENCE
             ) as a,
             httpx.AsyncClient(
-                base_url=self.url(1), headers=headers, limits=limits, timeout=60
+                base_url=self.url(1), headers=headers, limits=limits, timeout=PATIENCE
             ) as b,
         ):
             yield [a, b]
@@ -45,7 +49,11 @@ class Pair:
 
 @pytest.fixture(scope="module")
 def pair() -> Iterator[Pair]:
-    with Killable() as first, Beside(first) as second:
+    with (
+        patch("bench.child.free_port", free_port),
+        Killable() as first,
+        Beside(first) as second,
+    ):
         yield Pair(first, second)
 
 
@@ -116,7 +124,7 @@ async def test_64_clients_count_together_and_nothing_gets_stuck(pair: Pair) -> N
                     return
                 refused.add(answer.status_code)
 
-        async with asyncio.timeout(120):
+        async with asyncio.timeout(PATIENCE):
             await asyncio.gather(*(add(n) for n in range(16)))
         now = (await http[1].get(address)).json()
         assert now["identifier"][0]["value"] == "16"
@@ -176,10 +184,19 @@ async def test_pages_miss_and_repeat_nothing_while_others_write(pair: Pair, sort
         await writer
 
 
-def test_one_register_before_and_after_a_kill(pair: Pair) -> None:
+def test_one_register_before_and_after_a_kill(pair: Pair, monkeypatch: pytest.MonkeyPatch) -> None:
     """The short form of `python -m bench consistency`."""
 
+    rounds: list[Round] = []
+
+    def begun(*named: Any) -> Round:
+        rounds.append(Round(*named))
+        return rounds[-1]
+
+    monkeypatch.setattr("bench.consistency.Round", begun)
+
     async def kill() -> None:
+        await until(lambda: rounds[-1].count > 100)  # there is something to be lost
         pair.second.kill()
         pair.first.kill(database=True)
         await asyncio.to_thread(pair.first.again)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -13,6 +12,7 @@ from pater.app import DOMAINS, build, open_house, workers
 from pater.settings import Settings
 from pater.store.database import Database
 from tests.system.test_house import LOADER, bearer, house_of
+from tests.waiting import until
 
 JSON = {"Accept": "application/json"}
 HTML = {"Accept": "text/html,application/xhtml+xml,*/*;q=0.8"}
@@ -76,10 +76,11 @@ async def test_a_worker_answers_what_another_process_was_asked(
         address = asked.headers["content-location"]
         # one that only does jobs, as `pater worker` does: it has built no application yet
         async with open_house(house.settings, database.dsn) as other, workers(other):
-            for _ in range(200):
-                answer = await client.get(address, headers=bearer(house, LOADER))
-                if answer.status_code != 202:
-                    break
-                await asyncio.sleep(0.05)
+
+            async def answered() -> httpx.Response | None:
+                said = await client.get(address, headers=bearer(house, LOADER))
+                return None if said.status_code == 202 else said
+
+            answer = await until(answered)
         assert answer.status_code == 200
         assert answer.json()["entry"][0]["response"]["status"] == "200"

@@ -12,6 +12,7 @@ from pater.registers.identifiers import RID
 from tests.folders import scratch
 from tests.system.documents import discharge, encoded, rid_of
 from tests.system.running import Running
+from tests.waiting import PATIENCE
 
 JSON = {"Content-Type": "application/fhir+json"}
 DOCUMENTS = 200
@@ -68,13 +69,14 @@ def load(running: Running, reports: list[dict[str, Any]]) -> list[int]:
                     if len(acknowledged) >= KILL_AFTER:
                         enough.set()
 
+    running.token("hospital-a")  # once for all, and not while it is being killed
     threads = [threading.Thread(target=send) for _ in range(4)]
     for thread in threads:
         thread.start()
-    assert enough.wait(60)
+    assert enough.wait(PATIENCE)
     running.kill()
     for thread in threads:
-        thread.join(30)
+        thread.join(PATIENCE)
     assert not refused
     return acknowledged
 

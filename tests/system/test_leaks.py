@@ -15,6 +15,7 @@ from tests.system.conftest import Clients
 from tests.system.documents import Resource, changed, discharge, encoded, resource_of, rid_of
 from tests.system.running import Running
 from tests.system.test_rights import JSON, journal, patient_of
+from tests.waiting import PATIENCE
 
 
 def send(client: Clients, document: Resource, sender: str = "hospital-a") -> httpx.Response:
@@ -195,7 +196,7 @@ class Visitor:
     """Somebody logged in without a browser."""
 
     def __init__(self, running: Running, login: str) -> None:
-        self.http = httpx.Client(base_url=running.url)
+        self.http = httpx.Client(base_url=running.url, timeout=PATIENCE)
         for path, fields in (
             ("/login", {"login": login, "password": f"demo-{login}-heslo"}),
             ("/login/code", {"code": running.command("totp", login)}),

@@ -8,14 +8,15 @@ import socket
 import httpx
 
 from tests.system.running import Running
+from tests.waiting import PATIENCE
 
 _MARK = "forged-entry"
 
 
 def _raw(port: int, request: bytes) -> None:
-    with socket.create_connection(("127.0.0.1", port), timeout=10) as wire:
+    with socket.create_connection(("127.0.0.1", port), timeout=PATIENCE) as wire:
         wire.sendall(request)
-        wire.settimeout(10)
+        wire.settimeout(PATIENCE)
         wire.recv(1024)
 
 
@@ -23,7 +24,7 @@ def test_no_request_writes_a_line(running: Running) -> None:
     begin = running.log.stat().st_size
     forged = f'\n{{"event": "{_MARK}"}}\r\n'
     bad = ("%0d%0a" + _MARK, "%0a%0d" + _MARK, "%1b[31m" + _MARK, "%e2%80%a8" + _MARK)
-    with httpx.Client(base_url=running.url, timeout=30) as http:
+    with httpx.Client(base_url=running.url, timeout=PATIENCE) as http:
         for text in bad:
             http.get(f"/fhir/{text}")
             http.get(f"/{text}")

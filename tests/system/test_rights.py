@@ -10,6 +10,7 @@ import httpx
 from pater.registers.identifiers import RID
 from tests.system.conftest import Clients
 from tests.system.documents import discharge, encoded, rid_of
+from tests.waiting import PATIENCE
 
 JSON = {"Content-Type": "application/fhir+json"}
 
@@ -78,12 +79,14 @@ def test_nobody_lists_people(client: Clients) -> None:
 def test_no_token_and_a_forged_token(client: Clients) -> None:
     _, path = store(client)
     url = str(client("hospital-b").base_url) + path.removeprefix("/")
-    assert httpx.get(url).status_code == 401
-    assert httpx.get(url).headers["www-authenticate"].startswith("Bearer")
+    nobody = httpx.get(url, timeout=PATIENCE)
+    assert nobody.status_code == 401
+    assert nobody.headers["www-authenticate"].startswith("Bearer")
     token = client("hospital-b").headers["authorization"].split()[1]
     head, body, _ = token.split(".")
     for forged in (f"{head}.{body}.{'A' * 86}", "x.y.z", "Bearer", token[:-4] + "AAAA"):
-        answer = httpx.get(url, headers={"Authorization": f"Bearer {forged}"})
+        headers = {"Authorization": f"Bearer {forged}"}
+        answer = httpx.get(url, headers=headers, timeout=PATIENCE)
         assert answer.status_code == 401, forged
         assert answer.json()["resourceType"] == "OperationOutcome"
 

@@ -14,6 +14,7 @@ import pytest
 from tests.folders import scratch
 from tests.system.documents import discharge, encoded
 from tests.system.running import PATER, Running
+from tests.waiting import PATIENCE
 
 JSON = {"Content-Type": "application/fhir+json"}
 
@@ -31,7 +32,7 @@ def said(running: Running, *words: str) -> str:
         env=running.environment,
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=PATIENCE,
         check=False,
     )
     assert done.returncode == 1, done.stdout + done.stderr
@@ -48,7 +49,7 @@ def test_stopping_and_starting_again_keeps_the_data(folder: Path, number: signal
     server = int((folder / "data/postgres/cluster/postmaster.pid").read_text().split()[0])
     assert running.process is not None
     running.process.send_signal(number)
-    assert running.process.wait(30) == 0
+    assert running.process.wait(PATIENCE) == 0
     with pytest.raises(ProcessLookupError):
         os.kill(server, 0)
     assert not (folder / "data/running").exists()

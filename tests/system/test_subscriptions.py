@@ -16,6 +16,7 @@ import httpx
 from tests.folders import scratch
 from tests.rest.subscription_world import Call, observation, topical
 from tests.system.running import Running
+from tests.waiting import PATIENCE
 
 JSON = {"Content-Type": "application/fhir+json"}
 WRITERS = 4
@@ -80,7 +81,7 @@ def test_killed_between_commit_and_delivery() -> None:
                     written.add(write(loader, patient))
                 present = observations(loader, patient)
                 assert written <= present
-                end = time.monotonic() + 60
+                end = time.monotonic() + PATIENCE
                 while {n for c in events(hooks) for n in c.numbers} != set(
                     range(1, len(present) + 1)
                 ):
@@ -135,7 +136,7 @@ def write(sender: httpx.Client, patient: str) -> str:
 
 def client(running: Running, token: str) -> httpx.Client:
     headers = {"Authorization": token}
-    return httpx.Client(base_url=f"{running.url}/fhir", headers=headers, timeout=60)
+    return httpx.Client(base_url=f"{running.url}/fhir", headers=headers, timeout=PATIENCE)
 
 
 def load(running: Running, hooks: Hooks, patient: str, token: str) -> set[str]:
@@ -159,8 +160,8 @@ def load(running: Running, hooks: Hooks, patient: str, token: str) -> set[str]:
     threads = [threading.Thread(target=go) for _ in range(WRITERS)]
     for thread in threads:
         thread.start()
-    assert enough.wait(60), running.said()
+    assert enough.wait(PATIENCE), running.said()
     running.kill()
     for thread in threads:
-        thread.join(30)
+        thread.join(PATIENCE)
     return written

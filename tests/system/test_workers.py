@@ -14,6 +14,7 @@ import pytest
 from tests.folders import scratch
 from tests.system.documents import discharge, encoded
 from tests.system.running import Running
+from tests.waiting import PATIENCE
 
 JSON = {"Content-Type": "application/fhir+json"}
 
@@ -41,7 +42,7 @@ def _children(pid: int) -> set[int]:
 
 
 def _until(right: Callable[[], bool]) -> None:
-    end = time.monotonic() + 60
+    end = time.monotonic() + PATIENCE
     while not right():
         assert time.monotonic() < end
         time.sleep(0.05)
@@ -49,7 +50,8 @@ def _until(right: Callable[[], bool]) -> None:
 
 def _serves(running: Running) -> bool:
     try:
-        return httpx.get(f"http://127.0.0.1:{running.port}/health/ready").status_code == 200
+        ready = httpx.get(f"http://127.0.0.1:{running.port}/health/ready", timeout=30)
+        return ready.status_code == 200
     except httpx.TransportError:
         return False
 
@@ -82,7 +84,7 @@ def test_two_processes_serve_one_port_and_end_together(folder: Path) -> None:
 
     workers = _children(parent)
     running.process.send_signal(signal.SIGTERM)
-    assert running.process.wait(60) == 0
+    assert running.process.wait(PATIENCE) == 0
     assert all(map(_gone, workers))
     assert not (folder / "data/running").exists()
 
@@ -92,7 +94,7 @@ def test_a_killed_parent_takes_its_processes_with_it(folder: Path) -> None:
     assert running.process is not None
     workers = _children(running.process.pid)
     running.process.kill()
-    running.process.wait(30)
+    running.process.wait(PATIENCE)
     _until(lambda: all(map(_gone, workers)))
     running.start()  # the database left behind is taken over
     running.stop()

@@ -16,6 +16,7 @@ import httpx
 import pytest
 import uvicorn
 
+from tests.waiting import PATIENCE
 from tests.web.house import House, house
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -67,4 +68,4 @@ def served() -> Iterator[Served]:
         time.sleep(0.01)
     yield Served(home, f"http://127.0.0.1:{port}")
     server.should_exit = True
-    thread.join(timeout=10)
+    thread.join(timeout=PATIENCE)

@@ -59,7 +59,7 @@ def read(der: bytes) -> x509.Certificate | None:
         return None
     try:
         return x509.load_der_x509_certificate(der)
-    except (ValueError, TypeError):
+    except (ValueError, TypeError, x509.InvalidVersion):
         return None
 
 
@@ -76,7 +76,7 @@ async def register(
         raise ClientError(f"a certificate proves a client by {' or '.join(METHODS)}")
     try:
         found = x509.load_pem_x509_certificate(certificate)
-    except ValueError as error:
+    except (ValueError, x509.InvalidVersion) as error:
         raise ClientError("the certificate cannot be read; it is PEM") from error
     der = found.public_bytes(Encoding.DER)
     if method == BY_AUTHORITY:

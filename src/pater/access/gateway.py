@@ -68,7 +68,7 @@ async def register(
         raise ClientError(f"a certificate id has 1 to {LONGEST_ID} visible characters")
     try:
         found = x509.load_pem_x509_certificate(certificate)
-    except ValueError as error:
+    except (ValueError, x509.InvalidVersion) as error:
         raise ClientError("the certificate cannot be read; it is PEM") from error
     key = found.public_key()
     if not isinstance(key, RSAPublicKey) or key.key_size < _FEWEST_BITS:

@@ -50,7 +50,7 @@ def read_header(value: bytes) -> bytes | None:
         if text.startswith(b"-----BEGIN%20"):
             found = x509.load_pem_x509_certificate(unquote_to_bytes(text))
             return found.public_bytes(Encoding.DER)
-    except (binascii.Error, ValueError, TypeError):
+    except (binascii.Error, ValueError, TypeError, x509.InvalidVersion):
         return None
     return None
 

@@ -384,6 +384,10 @@ TEXTS: dict[str, dict[str, str]] = {
         "cs": "Správce poskytovatele si prohlédl, kdo za něj jedná.",
         "en": "An administrator of a provider looked at who acts for it.",
     },
+    "represented-listed": {
+        "cs": "Zástupce si zobrazil, za koho smí jednat.",
+        "en": "A representative looked at for whom they may act.",
+    },
     "representation-opened": {
         "cs": "Pacient změnil, co z jeho záznamu vidí rodič.",
         "en": "The patient changed what of the record a parent sees.",
@@ -413,7 +417,7 @@ TEXTS: dict[str, dict[str, str]] = {
         "en": "The police asked whether an isolation or quarantine order is in force (yes or no).",
     },
     "mandated": {
-        "cs": "Smí jednat za organizaci podle registru práv a povinností.",
+        "cs": "Smí jednat za organizaci podle registru zastupování.",
         "en": "May act for the organisation, by the register of rights and mandates.",
     },
     "not-permitted": {

@@ -325,7 +325,7 @@ def _keys(jwks: Mapping[str, Any]) -> Mapping[str, Any]:
 def _roots(pem: str) -> list[x509.Certificate]:
     try:
         return x509.load_pem_x509_certificates(pem.encode())
-    except ValueError:
+    except (ValueError, x509.InvalidVersion):
         fail("The file names no authority of time stamps that can be read.", _OWN)
 
 

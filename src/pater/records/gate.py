@@ -52,7 +52,7 @@ from pater.store.journal_received import Kept
 from pater.store.read import Damaged, Stored, held_types
 from pater.store.search import Page
 from pater.store.versions import VersionKey
-from pater.store.write import Claim, Committer, Put, Statement, Written, claim_key
+from pater.store.write import Before, Claim, Committer, Put, Statement, Written, claim_key
 from pater.terminology.service import Terminology
 
 __all__ = [
@@ -290,6 +290,7 @@ class Gate:
         reason: str = "",
         also: Sequence[Put] = (),
         back: frozenset[int] = frozenset(),
+        before: Before | None = None,
     ) -> list[Written]:
         """All changes or none, in one transaction with claims, statements and the journal.
 
@@ -297,12 +298,18 @@ class Gate:
         `interaction` names the journal's interaction (default: each change's own). Where all are
         derived from something that is no change itself, `reason` is why they are written. `also`
         goes with them as it is: versions of records that the register moves between two persons
-        who were found to be one (`back`: who is a person of their own again). Raises
-        Forbidden, NotFound, PreconditionFailed, Conflict, AlreadyClaimed, Unprocessable.
+        who were found to be one (`back`: who is a person of their own again); `before` makes such
+        sets where there are too many to be held in memory, written first in the same transaction.
+        Raises Forbidden, NotFound, PreconditionFailed, Conflict, AlreadyClaimed, Unprocessable.
         """
         return await writing.commit(
-            self._ports, caller, changes, claims, statements, interaction, reason, also, back
-        )
+            self._ports, caller, changes, claims, statements, interaction, reason, also, back,
+            before,
+        )  # fmt: skip
+
+    def hold(self, persons: Collection[int], patients: Collection[str]) -> None:
+        """Lets changes of these wait while a register moves them; see `Committer.hold`."""
+        self._ports.committer.hold(persons, patients)
 
     async def rehearse(self, caller: Caller, change: Change) -> list[Issue]:
         """What would keep a change from being written; nothing is. Raises as `commit`."""

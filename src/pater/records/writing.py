@@ -29,6 +29,7 @@ from pater.store.journal import JournalEntry
 from pater.store.parameters import problems, refresh, registration
 from pater.store.read import Stored, read_many
 from pater.store.write import (
+    Before,
     Claim,
     ClaimTaken,
     PersonMoved,
@@ -55,6 +56,7 @@ async def commit(
     reason: str = "",
     also: Sequence[Put] = (),
     back: frozenset[int] = frozenset(),
+    before: Before | None = None,
 ) -> list[Written]:
     """All or nothing; see `Gate.commit`."""
     changes = [c if c.id is not None else replace(c, id=ports.new_id()) for c in changes]
@@ -63,7 +65,9 @@ async def commit(
     for attempt in range(1, ATTEMPTS + 1):
         plans = await plan_of(ports, caller, changes, reasons, interaction)
         try:
-            return await _write(ports, caller, plans, claims, statements, interaction, also, back)
+            return await _write(
+                ports, caller, plans, claims, statements, interaction, also, back, before
+            )
         except VersionConflict as conflict:
             plan = next(
                 (p for p in plans if (p.change.type, p.id) == (conflict.type, conflict.id)), None
@@ -358,6 +362,7 @@ async def _write(
     interaction: str,
     also_put: Sequence[Put] = (),
     back: frozenset[int] = frozenset(),
+    before: Before | None = None,
 ) -> list[Written]:
     puts = [*(plan.put for plan in plans if plan.put is not None), *also_put]
     held = [*claims]
@@ -371,10 +376,11 @@ async def _write(
         also += _registered(ports, put)
     journal = await _entries(ports, caller, plans, interaction)
     done: list[Written] = []
-    if puts or held or also:
-        done = await ports.committer.commit(
-            WriteSet(puts=puts, claims=held, statements=also, journal=journal, back=back)
-        )
+    ws = WriteSet(puts=puts, claims=held, statements=also, journal=journal, back=back)
+    if before is not None:
+        done = await ports.committer.commit_long(before, ws)
+    elif puts or held or also:
+        done = await ports.committer.commit(ws)
     elif journal:
         await ports.record(journal)
     for plan in plans:

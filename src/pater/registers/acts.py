@@ -26,7 +26,7 @@ from pater.registers import moving
 from pater.store.database import Database, Record
 from pater.store.person_tables import PersonTable
 from pater.store.read import Stored
-from pater.store.write import Claim, Put, Statement
+from pater.store.write import Before, Claim, Put, Statement
 
 Resource = dict[str, Any]
 Kind = Literal["merge", "link", "split", "cancel"]
@@ -96,6 +96,8 @@ class Merge:
     settled: bool
     undone: datetime | None
     undone_by: str
+    job: str = ""
+    """Who makes it, or takes it back: it is accepted and not yet done."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -188,15 +190,15 @@ class Desk:
 
     def written_down(
         self, caller: Caller, kind: Kind, one: Master, other: Master, reason: str,
-        *, settled: bool = True,
+        *, settled: bool = True, id: str = "",
     ) -> tuple[Merge, Statement]:  # fmt: skip
-        """An act, and what writes it down."""
+        """An act (under an id), and what writes it down."""
         heads = {
             "survivor": [one.version, one.version + 1],
             "merged": [other.version, other.version + 1],
         }
         made = Merge(
-            self.gate.new_id(), kind, one.id, other.id, one.person, other.person, reason,
+            id or self.gate.new_id(), kind, one.id, other.id, one.person, other.person, reason,
             caller.id, caller.name, self.gate.now(), 0, heads, settled, None, "",
         )  # fmt: skip
         statement = Statement(
@@ -221,12 +223,13 @@ class Desk:
         puts: Sequence[Put] = (),
         claims: Sequence[Claim] = (),
         back: frozenset[int] = frozenset(),
+        before: Before | None = None,
     ) -> None:
-        """Everything of an act in one transaction."""
+        """Everything of an act in one transaction; `before` makes the parts of a large one."""
         reason = self.gate.decide(caller, "update", "Patient").reason
         await self.gate.commit(
             caller, changes, claims=claims, statements=statements, interaction=INTERACTION,
-            reason=reason, also=puts, back=back,
+            reason=reason, also=puts, back=back, before=before,
         )  # fmt: skip
 
 

@@ -14,8 +14,9 @@ import asyncpg
 
 from pater.access.caller import Caller
 from pater.fhir.definitions import TYPE_NUMBER
+from pater.fhir.issues import Issue
 from pater.records.changes import Change
-from pater.records.errors import Conflict, Forbidden, NotFound
+from pater.records.errors import Conflict, Forbidden, NotFound, Unprocessable
 from pater.records.gate import Gate
 from pater.registers import sources
 from pater.registers.acts import ROLES, Desk, again, changed, refused
@@ -88,6 +89,14 @@ class Dispute:
     decider: str
 
 
+class AlreadyDisputed(Unprocessable):
+    """The same attribute waits for its decision."""
+
+    def __init__(self) -> None:
+        text = "this is disputed already and waits for a registrar"
+        super().__init__([Issue("error", "duplicate", "", text)])
+
+
 class Disputes:
     """Opening and deciding them."""
 
@@ -116,7 +125,7 @@ class Disputes:
             one = await self._desk.master(patient)
             waiting = [e for e in await self.of(one.person) if e.state == "open"]
             if any(each.attribute == attribute for each in waiting):
-                raise refused("this is disputed already and waits for a registrar")
+                raise AlreadyDisputed
             if len(waiting) >= MOST_OPEN:
                 raise refused(f"more than {MOST_OPEN} disputes of one person do not wait at a time")
             made = Dispute(

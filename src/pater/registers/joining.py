@@ -6,16 +6,19 @@ Merges are made of it, and splits that are undone.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, Final
 
 from pater.access.caller import Caller
+from pater.records.errors import Conflict
 from pater.registers import moving, sources
-from pater.registers.acts import Desk, Master, Merge, again, changed, refused, state_of
+from pater.registers.acts import Desk, Master, Merge, again, changed, state_of
 from pater.registers.moving import Held
 from pater.registers.surviving import joined, survive
-from pater.store.write import Put, Statement
+from pater.registers.underway import Task
+from pater.store.database import Connection
+from pater.store.write import Put, Statement, WriteSet
 
 Resource = dict[str, Any]
 
@@ -34,9 +37,10 @@ class Joining:
         self._desk = desk
         self._db = desk.db
 
-    async def merge(self, caller: Caller, one: Master, other: Master, reason: str) -> Merge:
-        """Makes two persons one. Raises Unprocessable, Conflict."""
-        record = await self.record(other)
+    async def merge(
+        self, caller: Caller, one: Master, other: Master, reason: str, task: Task | None = None
+    ) -> Merge:
+        """Makes two persons one; what is large by a task. Raises Unprocessable, Conflict."""
         said = [
             *await sources.of(self._db, one.person),
             *await sources.of(self._db, other.person),
@@ -44,8 +48,14 @@ class Joining:
         master = joined(one.resource, other.resource, self._desk.gate.now())
         master = with_link(survive(master, said) if said else master, other.id, "replaces")
         mapping = moving.referring(self._desk.base_url, other.id, one.id)
-        puts = [moving.next_version(each, one.person, mapping) for each in record]
-        return await self.moved(caller, one, other, reason, record, master, puts)
+
+        async def next_versions(record: Sequence[Held]) -> list[Put]:
+            return [moving.next_version(each, one.person, mapping) for each in record]
+
+        id_ = task.act if task else ""
+        return await self.moved(
+            caller, one, other, reason, master, next_versions, task=task, id=id_
+        )
 
     async def moved(
         self,
@@ -53,42 +63,68 @@ class Joining:
         one: Master,
         other: Master,
         reason: str,
-        record: Sequence[Held],
         master: Resource,
-        puts: Sequence[Put],
+        puts_of: Callable[[Sequence[Held]], Awaitable[list[Put]]],
         further: Sequence[Statement] = (),
+        *,
+        task: Task | None = None,
+        id: str = "",
     ) -> Merge:
-        """`other` goes into `one`, whose Patient is `master` then."""
+        """`other` goes into `one`, whose Patient is `master` then; `puts_of` says how each of the
+        resources reads then. With a task all goes in chunks, still in one transaction. `id` is what
+        the act was promised under.
+        """
         made, statement = self._desk.written_down(
-            caller, "merge", one, other, reason, settled=False
+            caller, "merge", one, other, reason, settled=False, id=id
         )
         gone = {**with_link(other.resource, one.id, "replaced-by"), "active": False}
         changes = [
             changed(one, master),
             replace(changed(other, gone), person=one.person),
         ]
-        written = [(each.key, each.version, each.version + 1) for each in record]
-        written.append((moving.key_of("Patient", other.id), other.version, other.version + 1))
-        ids = other.id, one.id
+        written = [(moving.key_of("Patient", other.id), other.version, other.version + 1)]
+        puts: list[Put] = []
+        if task is None:
+            record = await moving.record_of(self._db, other.person, other.id)
+            if len(record) > moving.AT_ONCE:
+                raise Conflict("the record has grown meanwhile")
+            puts = await puts_of(record)
+            written += _versions(record)
         statements = [
             statement,
-            *moving.moves(made.id, other.person, one.person, ids, written, self._desk.tables),
+            *moving.moves(
+                made.id, other.person, one.person, (other.id, one.id), written, self._desk.tables
+            ),
             Statement(_ALIAS, (other.id, other.person, one.person, one.id)),
             state_of(other.person, "merged"),
             *further,
+            *(task.end() if task else ()),
         ]
-        await self._desk.commit(caller, changes, statements, puts=puts)
+
+        async def before(connection: Connection) -> AsyncGenerator[WriteSet, None]:
+            assert task is not None
+            await task.begin(await moving.locked(connection, other.person, [one.id, other.id]))
+            await moving.standing(connection, [(e.id, e.version) for e in (one, other)])
+            async for record in moving.walk(self._db, connection, other.person, other.id):
+                yield self._chunk(made, one.person, record, await puts_of(record))
+                await task.step(len(record))
+
+        await self._desk.commit(
+            caller, changes, statements, puts=puts, before=before if task else None
+        )
         return made
 
-    async def record(self, of: Master) -> list[Held]:
-        """All that a person has beside the Patient. Raises Unprocessable: too much."""
-        record = await moving.record_of(self._db, of.person, of.id)
-        if len(record) > moving.MOST:
-            raise refused(
-                f"the record to be moved has more than {moving.MOST} resources: merge the other"
-                " way round, or split it first"
-            )
-        return record
+    def _chunk(self, act: Merge, to: int, record: Sequence[Held], puts: list[Put]) -> WriteSet:
+        """Part of a large record, with what tells that it moved."""
+        written = _versions(record)
+        keys = [key for key, _, _ in written]
+        return WriteSet(
+            puts,
+            statements=[
+                moving.noted(act.id, "resource", written),
+                moving.history_follows(act.id, act.former, to, keys),
+            ],
+        )
 
     async def settle(self, act: Merge) -> None:
         """What was being written for the merged person while the two became one follows.
@@ -119,14 +155,24 @@ class Joining:
         record = await moving.record_of(self._db, act.former, "") if led else []
         if led is None or not record:
             return
-        record = record[: moving.MOST]
         survivor, person = led["survivor"], led["person"]
         mapping = moving.referring(self._desk.base_url, act.merged, survivor)
-        puts = [moving.next_version(each, person, mapping) for each in record]
-        written = [(each.key, each.version, each.version + 1) for each in record]
-        ids = act.merged, survivor
-        statements = moving.moves(act.id, act.former, person, ids, written, self._desk.tables)
-        await self._desk.commit(_REGISTER, [], statements, puts=puts)
+        large = len(record) > moving.AT_ONCE
+
+        def next_versions(record: Sequence[Held]) -> list[Put]:
+            return [moving.next_version(each, person, mapping) for each in record]
+
+        async def before(connection: Connection) -> AsyncGenerator[WriteSet, None]:
+            async for part in moving.walk(self._db, connection, act.former, ""):
+                yield self._chunk(act, person, part, next_versions(part))
+
+        here = [] if large else record
+        statements = moving.moves(
+            act.id, act.former, person, (act.merged, survivor), _versions(here), self._desk.tables
+        )
+        await self._desk.commit(
+            _REGISTER, [], statements, puts=next_versions(here), before=before if large else None
+        )
 
     async def follow(self, stop: asyncio.Event) -> None:
         """In the background: what was being written when a process ended follows its merge."""
@@ -137,6 +183,10 @@ class Joining:
                 await asyncio.wait_for(stop.wait(), _STRAY_PAUSE)
             except TimeoutError:
                 continue
+
+
+def _versions(record: Sequence[Held]) -> list[tuple[str, int, int]]:
+    return [(each.key, each.version, each.version + 1) for each in record]
 
 
 def with_link(patient: Resource, other: str, type: str) -> Resource:

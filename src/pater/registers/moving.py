@@ -1,33 +1,83 @@
 """Records that go from one person to another: which versions are written, which rows follow.
 
 Merges, splits and their undoing are made of it. Everything is written down in `merge_row` and
-happens in the transaction of one commit.
+happens in the transaction of one commit. What is large goes through it in chunks.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
 from pater.fhir.definitions import RESOURCE_TYPES, TYPE_NUMBER
 from pater.fhir.json import parse
 from pater.fhir.references import rewrite
-from pater.store.database import Database, Record
+from pater.store.database import Connection, Database, Record
 from pater.store.person_tables import ALIASES, PersonTable
-from pater.store.write import Put, Statement
+from pater.store.write import Put, Statement, VersionConflict
 
 Resource = dict[str, Any]
 Key = tuple[str, str]
 
-MOST: Final = 10_000
-"""Resources that are moved at once, in one transaction."""
+AT_ONCE: Final = 5_000
+"""Resources that are moved while the registrar waits; of more a job is made."""
+CHUNK: Final = 200
+"""Resources of a large record that are held in memory at a time."""
+_PASSES: Final = 4  # over a record to which others keep adding; the rest follows afterwards
+_PATIENT: Final = TYPE_NUMBER["Patient"]
 
 _ROWS: Final = """
 select type, id, version, label, dict, body from resource
 where person = $1 and not deleted and not (type = $2 and id = $3) order by rid limit $4
 """
+_MORE: Final = """
+select count(*) > $4 from (
+  select from resource where person = $1 and not deleted and not (type = $2 and id = $3)
+  limit $4 + 1
+) r
+"""
+_WALK: Final = """
+select type, id, version, label, dict, body from resource
+where person = $1 and not deleted and not (type = $2 and id = $3)
+"""
+# In the order in which every batch locks: nobody waits for us who holds what we want.
+_LOCK: Final = """
+select count(*) from (
+  select r.rid from (
+    select type, id from resource where person = $1 and not deleted
+    union select $2::smallint, unnest($3::text[])
+  ) k join resource r on r.type = k.type and r.id = k.id
+  order by r.type, r.id for update of r
+) locked
+"""
+# What a merge moved, and what was written for the merged one since: each once, with its versions
+# before and after.
+_MOVED: Final = """
+select k.type, k.id, coalesce(max(k.before), 0) as before, coalesce(max(k.after), 1) as after,
+       bool_or(k.before is null) as late
+from (
+  select split_part(m.key, '/', 1)::smallint as type, substr(m.key, strpos(m.key, '/') + 1) as id,
+         m.before, m.after
+  from merge_row m where m.merge = $1::text::uuid and m.place in ('resource', 'tombstone')
+  union all
+  select w.type, w.id, null, null from alias_written w
+  where w.patient = $2 or w.patient in (
+    select m.key from merge_row m where m.merge = $1::text::uuid and m.place = $3)
+) k
+where not (k.type = $4 and k.id = $2)
+group by k.type, k.id
+"""
+_MORE_MOVED: Final = f"select count(*) > $5 from ({_MOVED} limit $5 + 1) m"  # noqa: S608 constants
+_LOCK_MOVED: Final = f"""
+select count(*) from (
+  select r.rid from (
+    select type, id from ({_MOVED}) m union select $4::smallint, unnest($5::text[])
+  ) k join resource r on r.type = k.type and r.id = k.id
+  order by r.type, r.id for update of r
+) locked
+"""  # noqa: S608 constants
 _GIVEN: Final = """
 select r.type, r.id, r.version, r.label, r.person, r.deleted, r.dict, r.body
 from unnest($1::smallint[], $2::text[]) as k(type, id)
@@ -151,6 +201,11 @@ def key_of(type: str, id: str) -> str:
     return f"{TYPE_NUMBER[type]}/{id}"
 
 
+def numbered(key: Key) -> tuple[int, str]:
+    """The number of its type and the id of a resource."""
+    return TYPE_NUMBER[key[0]], key[1]
+
+
 def named(key: str) -> Key:
     """The resource that is written down under a name."""
     number, _, id_ = key.partition("/")
@@ -158,22 +213,121 @@ def named(key: str) -> Key:
 
 
 async def record_of(db: Database, person: int, master: str) -> list[Held]:
-    """The current resources of a person without the master Patient, one more than MOST at most."""
-    patient = TYPE_NUMBER["Patient"]
-    rows = await db.fetch(_ROWS, person, patient, master, MOST + 1)
+    """The current resources of a person without the master Patient, one more than AT_ONCE at
+    most.
+    """
+    rows = await db.fetch(_ROWS, person, _PATIENT, master, AT_ONCE + 1)
+    return await _held(db, rows, person)
+
+
+async def more(db: Database, person: int, master: str, than: int) -> bool:
+    """Whether somebody has more than so many current resources beside the master Patient."""
+    found: bool = await db.fetchval(_MORE, person, _PATIENT, master, than)
+    return found
+
+
+async def locked(connection: Connection, person: int, patients: Sequence[str]) -> int:
+    """Keeps the resources of a person and these Patients as they are until the transaction ends;
+    how many they are.
+    """
+    found: int = await connection.fetchval(_LOCK, person, _PATIENT, list(patients))
+    return found
+
+
+async def standing(connection: Connection, heads: Collection[tuple[str, int]]) -> None:
+    """Raises VersionConflict unless these Patients have these versions."""
+    types = [_PATIENT] * len(heads)
+    rows = await connection.fetch(_GIVEN, types, [patient for patient, _ in heads])
+    found = {row["id"]: row["version"] for row in rows if not row["deleted"]}
+    for patient, version in heads:
+        if found.get(patient) != version:
+            raise VersionConflict("Patient", patient, found.get(patient))
+
+
+async def walk(
+    db: Database, connection: Connection, person: int, master: str
+) -> AsyncGenerator[list[Held], None]:
+    """All of a person beside the master Patient, in chunks, while they are being moved by the same
+    transaction; what comes in meanwhile follows at the end.
+    """
+    for _ in range(_PASSES):
+        if not await locked(connection, person, []):
+            return
+        async for rows in _chunks(connection, _WALK, person, _PATIENT, master):
+            yield await _held(db, rows, person)
+
+
+@dataclass(frozen=True, slots=True)
+class Moved:
+    """What a merge moved, or (`late`) was written since for whom it merged: versions before and
+    after.
+    """
+
+    key: Key
+    before: int
+    after: int
+    late: bool
+
+
+async def more_moved(db: Database, merge: str, patient: str, than: int) -> bool:
+    """Whether a merge of a Patient has moved more than so many resources, with what came since."""
+    found: bool = await db.fetchval(_MORE_MOVED, merge, patient, ALIASES.place, _PATIENT, than)
+    return found
+
+
+async def moved_by(db: Database, merge: str, patient: str) -> list[Moved]:
+    """What a merge of a Patient has moved, one more than AT_ONCE at most."""
+    args = merge, patient, ALIASES.place, _PATIENT, AT_ONCE + 1
+    return list(map(_moved, await db.fetch(f"{_MOVED} limit $5", *args)))
+
+
+async def locked_moved(
+    connection: Connection, merge: str, patient: str, patients: Sequence[str]
+) -> int:
+    """As `locked`, of what a merge of a Patient has moved."""
+    found: int = await connection.fetchval(
+        _LOCK_MOVED, merge, patient, ALIASES.place, _PATIENT, list(patients)
+    )
+    return found
+
+
+async def walk_moved(
+    connection: Connection, merge: str, patient: str
+) -> AsyncGenerator[list[Moved], None]:
+    """What a merge of a Patient has moved, in chunks."""
+    async for rows in _chunks(connection, _MOVED, merge, patient, ALIASES.place, _PATIENT):
+        yield list(map(_moved, rows))
+
+
+def _moved(row: Record) -> Moved:
+    key = RESOURCE_TYPES[row["type"]], row["id"]
+    return Moved(key, row["before"], row["after"], row["late"])
+
+
+async def _chunks(
+    connection: Connection, sql: str, *args: Any
+) -> AsyncGenerator[list[Record], None]:
+    cursor = await connection.cursor(sql, *args)
+    while rows := await cursor.fetch(CHUNK):
+        yield rows
+
+
+async def _held(db: Database, rows: Sequence[Record], person: int) -> list[Held]:
     return [
         Held(RESOURCE_TYPES[row["type"]], row["id"], row["version"], person, row["label"], body)
         for row, body in zip(rows, await _bodies(db, rows), strict=True)
     ]
 
 
-async def given(db: Database, keys: Collection[Key]) -> dict[Key, Held]:
-    """These resources as they stand, deletions too."""
+async def given(
+    db: Database, keys: Collection[Key], connection: Connection | None = None
+) -> dict[Key, Held]:
+    """These resources as they stand (in the transaction of a connection), deletions too."""
     wanted = sorted({(TYPE_NUMBER[type_], id_) for type_, id_ in keys})
     if not wanted:
         return {}
     types, ids = zip(*wanted, strict=True)
-    rows = await db.fetch(_GIVEN, types, ids)
+    rows = await (connection or db).fetch(_GIVEN, types, ids)
     return {
         (RESOURCE_TYPES[row["type"]], row["id"]): Held(
             RESOURCE_TYPES[row["type"]], row["id"], row["version"], row["person"], row["label"],
@@ -284,6 +438,18 @@ def history_follows(merge: str, source: int, to: int, keys: Sequence[str]) -> St
 
 
 def moves_back(
+    merge: str, source: int, to: int, patient: str, tables: Sequence[PersonTable]
+) -> list[Statement]:
+    """What hangs on no resource goes back as a merge moved it from `to` to `source`; before what
+    follows its resource (`follow_back`), or alike rows would go twice.
+    """
+    return [
+        Statement(_CLAIMS_BACK, (source, to, merge, patient)),
+        *(table.put_back(merge, source, to, patient) for table in (ALIASES, *tables)),
+    ]
+
+
+def follow_back(
     merge: str,
     source: int,
     to: int,
@@ -291,24 +457,20 @@ def moves_back(
     keys: Sequence[tuple[Key, int]],
     tables: Sequence[PersonTable],
 ) -> list[Statement]:
-    """What a merge moved from `to` to `source` goes back; `keys` are the resources that go, each
-    with the version since which it was written as the other's.
+    """What hangs on resources that go back, each with the version since which it was written as
+    the other's.
     """
     types = [TYPE_NUMBER[type_] for (type_, _), _ in keys]
     ids = [id_ for (_, id_), _ in keys]
     since = [version for _, version in keys]
     targets = [*ids, *(f"{type_}/{id_}" for (type_, id_), _ in keys)]
-    statements = [
+    follows = [table.follow(source, to, types, ids, patient) for table in tables]
+    return [
         Statement(_THESE_TOMBSTONES, (source, to, types, ids)),
         Statement(_HISTORY_BACK, (source, to, merge, types, ids, since)),
-        Statement(_CLAIMS_BACK, (source, to, merge, patient)),
         Statement(_CLAIMS_OF, (source, to, targets)),
+        *(each for each in follows if each is not None),
     ]
-    for table in (ALIASES, *tables):
-        statements.append(table.put_back(merge, source, to, patient))
-        follows = table.follow(source, to, types, ids, patient)
-        statements += [follows] if follows else []
-    return statements + after(tables, source, to)
 
 
 def after(tables: Sequence[PersonTable], *persons: int) -> list[Statement]:

@@ -103,7 +103,7 @@ class Renumbering:
 
     async def _alone(self, known: list[Said], before: tuple[int, str]) -> bool:
         """Whether nobody but this source knows the person, who has no record and no account."""
-        if len(known) != 1 or await moving.record_of(self.db, *before):
+        if len(known) != 1 or await moving.more(self.db, *before, 0):
             return False
         return await self.db.fetchval(_ACCOUNT, before[0]) is None
 

@@ -110,7 +110,7 @@ class Representing:
         change = Change("update", "RelatedPerson", id, person=one.person, derived=True)
         if stored is not None and not stored.deleted:
             change = replace(change, edit=partial(_over, now))
-        else:  # it was entered by the command line
+        else:  # it was entered when no RelatedPerson stood beside it
             made = related_person(
                 id, one.kind, child.id, one.agent_name, min(one.since, now), now, now
             )

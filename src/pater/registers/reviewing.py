@@ -318,7 +318,10 @@ class Reviewing:
         if found.state != "decided" or found.version != version:
             raise Conflict("the case is not as you saw it", found.version)
         if found.merge:
-            await self._merging.undo(caller, found.merge)
+            try:
+                await self._merging.undo(caller, found.merge)
+            except NotFound:
+                pass  # it was left to a job and refused there: there is nothing to undo
         try:
             await self._moved(id, _REOPEN, id, version)
         except asyncpg.UniqueViolationError as error:

@@ -21,6 +21,9 @@ from pater.store.write import Claim, Statement, claim_key
 
 Resource = dict[str, Any]
 
+MOST: Final = 10_000
+"""Records that are split off at once: somebody chose them."""
+
 # A document goes whole.
 _WHOLE: Final = """
 select o.type, o.id from resource o
@@ -122,10 +125,10 @@ async def _record(desk: Desk, one: Master, wanted: Sequence[Key]) -> list[Held]:
         raise refused("only records can be chosen: a Patient is split by its sources")
     types = [TYPE_NUMBER[type_] for type_, _ in wanted]
     ids = [id_ for _, id_ in wanted]
-    rows = await desk.db.fetch(_WHOLE, one.person, types, ids, DOCUMENT_MASK, moving.MOST + 1)
+    rows = await desk.db.fetch(_WHOLE, one.person, types, ids, DOCUMENT_MASK, MOST + 1)
     keys = {*wanted, *(moving.named(f"{row['type']}/{row['id']}") for row in rows)}
-    if len(keys) > moving.MOST:
-        raise refused(f"at most {moving.MOST} records can be split off at once")
+    if len(keys) > MOST:
+        raise refused(f"at most {MOST} records can be split off at once")
     found = await moving.given(desk.db, keys)
     mine = [each for each in found.values() if each.person == one.person and each.body]
     if len(mine) < len(keys):

@@ -7,7 +7,7 @@ addresses and numbers stay, with an end. Every part carries where it comes from 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any, Final
 
@@ -80,6 +80,7 @@ def survive(base: Resource | None, said: Sequence[Said]) -> Resource:
     come from a source; what a source said before and says no longer is former.
     """
     made: Resource = {"resourceType": "Patient", **(base or {})}
+    said = _doubted(made, said)
     for attribute in LISTED:
         items = _list(attribute, made.get(attribute), said)
         if items:
@@ -231,6 +232,50 @@ def _marked(element: Mapping[str, Any], *, open: bool) -> Resource:
         kept.append({"url": SAID, "extension": said})
     made = {key: value for key, value in element.items() if key != "extension"}
     return {**made, "extension": kept} if kept else made
+
+
+def _doubted(base: Resource, said: Sequence[Said]) -> Sequence[Said]:
+    """The sources, marked where they say nothing else than what is disputed: until that is decided
+    it stays so, whoever says it anew.
+    """
+    held = [each for each in (*LISTED, *SINGLE) if _disputed_of(base, each)]
+    if not held:
+        return said
+    made = []
+    for each in said:
+        again = {attribute for attribute in held if _repeats(base, each.patient, attribute)}
+        made.append(replace(each, disputed=each.disputed | again) if again else each)
+    return made
+
+
+def _disputed_of(base: Resource, attribute: str) -> list[Any]:
+    """What of an attribute carries the state: the items of a list, or the names of elements."""
+    if attribute in LISTED:
+        return [each for each in base.get(attribute) or () if _is_disputed(each)]
+    places = {each: each if each == "maritalStatus" else f"_{each}" for each in SINGLE[attribute]}
+    return [each for each, place in places.items() if _is_disputed(base.get(place) or {})]
+
+
+def _is_disputed(element: Mapping[str, Any]) -> bool:
+    return any(
+        part.get("url") == "state" and part.get("valueCode") == "disputed"
+        for extension in element.get("extension") or ()
+        if extension.get("url") == SAID
+        for part in extension.get("extension") or ()
+    )
+
+
+def _repeats(base: Resource, patient: Resource, attribute: str) -> bool:
+    """Whether a source says of an attribute what is disputed, and nothing else."""
+    wrong = _disputed_of(base, attribute)
+    if attribute in SINGLE:
+        told = [each for each in SINGLE[attribute] if patient.get(each) is not None]
+        return bool(told) and all(
+            each in wrong and _same(base.get(each), patient[each]) for each in told
+        )
+    key_of = _KEYS[attribute]
+    keys = {key_of(each) for each in _usable(attribute, patient) if each.get("use") != "old"}
+    return bool(keys) and keys <= {key_of(each) for each in wrong}
 
 
 def _ranked(said: Sequence[Said], attribute: str) -> list[Said]:

@@ -53,7 +53,6 @@ _PERSONS: Final = (
 _PERSONS_GUIDES: Final = tuple(
     f"{_ITI}/{name}/ImplementationGuide/ihe.iti.{name.lower()}" for name in ("PIXm", "PDQm")
 )
-_OWN: Final = "urn:pater:operation"
 _COMPARTMENT: Final = "http://hl7.org/fhir/CompartmentDefinition"
 _VALIDATE: Final = "http://hl7.org/fhir/OperationDefinition/Resource-validate"
 
@@ -179,8 +178,7 @@ def _operations(api: Api, type: str) -> dict[str, Any]:
     found = {"validate": _VALIDATE} if type and group(type) != "audit" else {}
     for (name, place, _), operation in api.operations.items():
         if place == type or (type and place == "*"):
-            own = address(api.config.base_url, operation) or f"{_OWN}-{name}"
-            found.setdefault(name, operation.definition or own)
+            found.setdefault(name, address(api.config.base_url, operation))
     listed = [{"name": name, "definition": found[name]} for name in sorted(found)]
     return {"operation": listed} if listed else {}
 

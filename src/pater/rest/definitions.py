@@ -1,7 +1,7 @@
 """The OperationDefinitions of our own operations: resources of this server, written when it begins.
 
 What an operation says of itself (`Operation.text`, `takes`, `gives`) is all there is to them; one
-that says nothing, or follows a definition of others, has none here.
+that follows a definition of others has none here.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from pater.domain import Operation, Parameter, Parts, Services
 from pater.fhir.json import parse
 from pater.records.changes import Change
 from pater.records.errors import Conflict, PreconditionFailed
+from pater.rest.operations.own import own
 
 Json = dict[str, Any]
 
@@ -27,15 +28,15 @@ _SERVER: Final = Caller(
 
 
 def address(base_url: str, operation: Operation) -> str:
-    """Where the definition of an operation is read; "" for one that has none of ours."""
-    return f"{base_url}/{TYPE}/{operation.name}" if operation.text else ""
+    """Where the definition of an operation is read: at its publisher's, or here."""
+    return operation.definition or f"{base_url}/{TYPE}/{operation.name}"
 
 
 def definitions(operations: Iterable[Operation], base_url: str) -> list[Json]:
     """The definitions; what stands at several places under one name is one operation."""
     made: dict[str, Json] = {}
     for each in operations:
-        if not each.text:
+        if each.definition:
             continue
         one = made.setdefault(each.name, _definition(each, base_url))
         types = sorted(each.types - {"", "*"})
@@ -48,8 +49,9 @@ def definitions(operations: Iterable[Operation], base_url: str) -> list[Json]:
 
 
 def parts(services: Services, of: Iterable[Parts]) -> Parts:
-    """The task that writes those of all `of`; every process may try."""
+    """The task that writes those of all `of` and of the API itself; every process may try."""
     operations = [operation for each in of for operation in each.operations]
+    operations += own(services.gate, services.base_url)
     return Parts(tasks=[_writing(services, definitions(operations, services.base_url))])
 
 

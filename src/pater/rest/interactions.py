@@ -135,6 +135,10 @@ async def search(
     page = await api.gate.search(caller, request)
     if looked is not None:
         page = replace(page, matches=await looked.show(page.matches))
+    if look is not None and page.total is None and page.next is None:
+        # whoever searches for people is told how many there are (IHE ITI-78 3.78.4.1.3)
+        first = all(name != CURSOR for name, _ in parameters)
+        page = replace(page, total=len(page.matches) if first else None)
     if request.ignored:
         unread = {name for name, _ in request.ignored}
         parameters = [pair for pair in parameters if pair[0] not in unread]

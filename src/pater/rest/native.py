@@ -6,7 +6,7 @@ A request says who asks for what (`zadostInfo`: datum, ucel, zadostId) and what 
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any, Final
@@ -15,6 +15,8 @@ from uuid import UUID
 import orjson
 from starlette.requests import Request
 from starlette.responses import Response
+from starlette.routing import BaseRoute, Match, Route
+from starlette.types import Receive, Scope, Send
 
 from pater.rest.errors import HttpError
 from pater.rest.requests import read_body
@@ -30,6 +32,7 @@ _PASSED_ON: Final = (
     "ratelimit-policy",
     "ratelimit",
     "x-request-id",
+    "x-correlation-id",
 )
 _TITLES: Final = MappingProxyType(
     {
@@ -37,6 +40,7 @@ _TITLES: Final = MappingProxyType(
         401: "An access token is needed",
         403: "This is not allowed",
         404: "The register does not know it",
+        405: "This address is asked otherwise",
         409: "Something else happened meanwhile",
         413: "The question is too large",
         415: "The question is not JSON",
@@ -110,3 +114,28 @@ def problems(inner: Endpoint) -> Endpoint:
         return Response(orjson.dumps(said), status, headers, "application/problem+json")
 
     return run
+
+
+@dataclass(frozen=True, slots=True)
+class _Elsewhere:
+    """Says of an address under a register's root that it is none, or is asked by other methods."""
+
+    routes: Sequence[Route]
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        meant = [each for each in self.routes if each.matches(scope)[0] is not Match.NONE]
+        allowed = sorted({method for each in meant for method in each.methods or ()})
+        status, text = 404, "there is no such address"
+        headers = dict(HEADERS)
+        if allowed:
+            status, text = 405, f"this address takes {', '.join(allowed)}"
+            headers["allow"] = ", ".join(allowed)
+        title = _TITLES[status] if allowed else "There is nothing here"
+        said = {"type": "about:blank", "title": title, "status": status, "detail": text}
+        answer = Response(orjson.dumps(said), status, headers, "application/problem+json")
+        await answer(scope, receive, send)
+
+
+def under(root: str, routes: Sequence[Route]) -> list[BaseRoute]:
+    """The routes of a register, and problem details for whatever else is asked under its root."""
+    return [*routes, Route(root + "/{other:path}", _Elsewhere(routes))]

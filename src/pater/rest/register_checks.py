@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from pater.access.caller import Caller
-from pater.domain import Answer, Operation, OperationRequest, Parts, Services
+from pater.domain import Answer, Operation, OperationRequest, Parameter, Parts, Services
 from pater.registers.basic.checks import TYPES, Checked
 from pater.registers.basic.checks import results as checked_of
 from pater.registers.basic.identities import address_of
@@ -19,6 +19,17 @@ from pater.rest.operations.inputs import read_inputs
 from pater.rest.operations.places import parameters, resource_id
 
 NAME: Final = "register-check"
+_GIVES: Final = (
+    Parameter("register", "code", "ruian (addresses) or ros (business)", 1),
+    Parameter("key", "string", "code of the address point, or the IČO", 1),
+    Parameter("state", "code", "correct or disputed", 1),
+    Parameter("at", "instant", "when it was compared", 1),
+    Parameter("differs", "code", "what differs", 0, "*"),
+    Parameter("address", "Address", "as the register of addresses has it"),
+    Parameter("name", "string", "of the business, as its register has it"),
+    Parameter("seat", "string", "of the business, on one line"),
+    Parameter("ended", "date", "when the business ended"),
+)
 
 
 def parts(services: Services) -> Parts:
@@ -32,8 +43,11 @@ def parts(services: Services) -> Parts:
         return parameters(*(_said(each) for each in found))
 
     operation = Operation(
-        NAME, run, frozenset(TYPES), instance=True, methods=frozenset({"GET", "POST"})
-    )
+        NAME, run, frozenset(TYPES), instance=True, methods=frozenset({"GET", "POST"}),
+        text="What the basic registers say of the addresses and the business of a resource, as far"
+        " as it was compared with them. For who may read the resource.",
+        gives=(Parameter("checked", "", "one address or business", 0, "*", _GIVES),),
+    )  # fmt: skip
     return Parts(operations=(operation,))
 
 

@@ -9,7 +9,7 @@ from datetime import timedelta
 from typing import Any, Final
 
 from pater.access.caller import Caller
-from pater.domain import Answer, Operation, OperationRequest, Parts, Services
+from pater.domain import Answer, Operation, OperationRequest, Parameter, Parts, Services
 from pater.fhir.json import dumps
 from pater.store import parameters, reindex, relabel, text_index
 from pater.store.database import Database
@@ -40,8 +40,19 @@ def parts(services: Services) -> Parts:
         return Answer(200, dumps(_status(await reindex.progress(services.db))))
 
     operation = Operation(
-        "reindex-status", status, frozenset({"SearchParameter"}), methods=frozenset({"GET"})
-    )
+        "reindex-status", status, frozenset({"SearchParameter"}), methods=frozenset({"GET"}),
+        text="How far resources are indexed for the search parameters that were added here.",
+        gives=(
+            Parameter("complete", "boolean", "whether everything is indexed", 1),
+            Parameter("type", "", "a resource type that was ever indexed anew", 0, "*", (
+                Parameter("code", "code", "the type", 1),
+                Parameter("complete", "boolean", "whether all of it is indexed", 1),
+                Parameter("done", "integer", "resources that are indexed", 1),
+                Parameter("total", "integer", "resources that there are, about", 1),
+                Parameter("asked", "instant", "when it was asked for", 1),
+            )),
+        ),
+    )  # fmt: skip
     return Parts(
         operations=(operation,),
         jobs={

@@ -305,7 +305,7 @@ def server_settings(run_dir: Path, data_dir: Path) -> dict[str, str]:
         "max_connections": "100",
         # A batch of new resources holds an advisory lock for each.
         "max_locks_per_transaction": "256",
-        "shared_buffers": f"{min(max(memory // 8, 128), 4096)}MB",
+        "shared_buffers": f"{min(max(memory // 4, 128), 16 * 1024)}MB",
         "effective_cache_size": f"{max(memory // 2, 256)}MB",
         "work_mem": "16MB",
         "maintenance_work_mem": f"{min(max(memory // 32, 64), 512)}MB",

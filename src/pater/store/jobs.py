@@ -79,6 +79,14 @@ update job set checkpoint = $3, done = $4, total = $5, note = $6, attempts = 1
 where id = $1 and worker = $2 and state = 'running'
 returning true
 """
+_TELL = """
+update job set done = $3, total = $4 where id = $1 and worker = $2 and state = 'running'
+returning true
+"""
+_HELD = """
+select 1 / count(*) from (
+  select from job where id = $1 and worker = $2 and state = 'running' for update) held
+"""
 _SCHEDULE = """
 insert into job_schedule (name, kind, payload, every, due) values ($1, $2, $3, $4, now())
 on conflict (name) do update
@@ -171,6 +179,18 @@ class Job:
         if not held:
             raise LeaseLost
         self.state, self.attempt = dict(state), 1
+
+    async def tell(self, done: int, total: int) -> None:
+        """Says how far it is, without a place to go on from. Raises LeaseLost."""
+        self.done, self.total = done, total
+        if not await self.db.fetchval(_TELL, UUID(self.id), self.worker, done, total):
+            raise LeaseLost
+
+    def held(self) -> Statement:
+        """The last statement of a transaction that must not stand when the lease was lost: it fails
+        then (DivisionByZeroError).
+        """
+        return Statement(_HELD, (UUID(self.id), self.worker))
 
 
 Handler = Callable[[Job], Awaitable["Mapping[str, Any] | None"]]

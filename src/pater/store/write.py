@@ -4,16 +4,24 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import AsyncGenerator, Callable, Collection, Iterator, Sequence
+from contextlib import aclosing
 from dataclasses import dataclass
 from datetime import datetime
 
 import asyncpg
 
-from pater.store.database import Database
+from pater.store.database import Connection, Database
 from pater.store.journal import JournalEntry
 from pater.store.tokens import claim_key
-from pater.store.write_batch import Outcome, Prepared, TryAgainError, write_batch
+from pater.store.write_batch import (
+    Outcome,
+    Prepared,
+    TryAgainError,
+    surely_new,
+    write_batch,
+    write_long,
+)
 from pater.store.write_rows import index
 from pater.store.write_shapes import (
     Claim,
@@ -28,6 +36,7 @@ from pater.store.write_shapes import (
 )
 
 __all__ = [
+    "Before",
     "Claim",
     "ClaimTaken",
     "Committer",
@@ -55,6 +64,10 @@ _UNKNOWN = (OSError, asyncpg.PostgresConnectionError, asyncpg.InternalClientErro
 _PASSING = (asyncpg.DeadlockDetectedError, asyncpg.SerializationError, TryAgainError)
 
 
+Before = Callable[[Connection], AsyncGenerator[WriteSet, None]]
+"""Makes the sets that come first in a long transaction, in which it may look and lock."""
+
+
 @dataclass(slots=True, eq=False)
 class _Job:
     prepared: Prepared
@@ -76,6 +89,7 @@ class Committer:
         self._lanes = lanes
         self._waiting: deque[_Job] = deque()
         self._busy: set[object] = set()
+        self._held: frozenset[object] = frozenset()
         self._running: set[asyncio.Task[None]] = set()
         self._noting = 0  # batches under way that touch nothing: journal entries
         self._woken = False
@@ -90,6 +104,7 @@ class Committer:
     async def stop(self) -> None:
         """Takes no further sets and waits until those taken are written."""
         self._stopped = True
+        self._held = frozenset()
         while self._waiting or self._running:
             self._wake()
             if self._running:
@@ -120,15 +135,45 @@ class Committer:
         keys: frozenset[object] = frozenset([*resources, *(claim.key for claim in ws.claims)])
         if len(keys) != len(resources) + len(ws.claims):
             raise ValueError("a resource or a claim stands twice in one write set")
+        prepared = await self._prepared(ws)
+        job = _Job(prepared, keys, asyncio.get_running_loop().create_future())
+        self._waiting.append(job)
+        self._wake_soon()
+        return await job.done
+
+    async def commit_long(self, before: Before, last: WriteSet) -> list[Written]:
+        """Writes many sets in one transaction of their own: those that `before` makes, each
+        forgotten before the next is asked for, and the last one. Gives the Written of the last.
+
+        It waits for nobody's batch and nobody's batch for it, but for the rows that it locks: see
+        `hold`. Raises as `commit`; then nothing is written.
+        """
+
+        async def prepared(connection: Connection) -> AsyncGenerator[Prepared, None]:
+            async with aclosing(before(connection)) as sets:
+                async for ws in sets:
+                    yield await self._prepared(ws)
+
+        return await write_long(
+            self._db, prepared, await self._prepared(last), self._now, self._take_rids
+        )
+
+    def hold(self, persons: Collection[int], patients: Collection[str]) -> None:
+        """Sets that change resources of these persons, or these Patients, wait from now on.
+
+        Their rows are locked for long by somebody: whoever waits here holds up nobody else. What
+        is new is written. Empty = nothing is held any more.
+        """
+        self._held = frozenset([*persons, *(("Patient", each) for each in patients)])
+        self._wake_soon()
+
+    async def _prepared(self, ws: WriteSet) -> Prepared:
         puts = []
         for number, put in enumerate(ws.puts, start=1):
             puts.append(index(put, self._db.parameters.custom))
             if number % _YIELD_EVERY == 0:
                 await asyncio.sleep(0)  # a large document must not hold up everybody's requests
-        job = _Job(Prepared(ws, puts), keys, asyncio.get_running_loop().create_future())
-        self._waiting.append(job)
-        self._wake_soon()
-        return await job.done
+        return Prepared(ws, puts)
 
     def _wake_soon(self) -> None:
         # After those callers that are ready now: they belong to the same batch.
@@ -160,7 +205,7 @@ class Committer:
             job = self._waiting.popleft()
             if job.done.cancelled():
                 continue
-            if blocked.isdisjoint(job.keys):
+            if blocked.isdisjoint(job.keys) and not (self._held and self._holds(job)):
                 jobs.append(job)
                 puts += len(job.prepared.puts)
             else:
@@ -168,6 +213,13 @@ class Committer:
             blocked |= job.keys
         self._waiting.extendleft(reversed(later))
         return jobs
+
+    def _holds(self, job: _Job) -> bool:
+        if not self._held.isdisjoint(job.keys):
+            return True
+        return any(
+            one.put.person in self._held and not surely_new(one.put) for one in job.prepared.puts
+        )
 
     async def _run(self, jobs: list[_Job]) -> None:
         try:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, Iterator, Sequence
+from contextlib import aclosing
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from hashlib import blake2b
@@ -118,6 +119,9 @@ with strings as (
 )
 select distinct a.former from alias a where a.former = any($1::bigint[])
 """  # noqa: S608 constants
+# What a long transaction has written is in no statistics yet: a plan that was made while a table
+# was empty would compare every row with every other.
+_BY_INDEX = "set local enable_seqscan = off; set local plan_cache_mode = force_custom_plan"
 
 Refusal = VersionConflict | ClaimTaken
 Outcome = list[Written] | Refusal
@@ -176,25 +180,70 @@ async def write_batch(
         await write_entries(db, [entry for one in sets for entry in one.ws.journal])
         return [[] for _ in sets]
     async with db.transaction() as connection:
-        # Not before the transaction has begun: who waits for all that were open at a moment (an
-        # export) then has every row of an earlier time.
-        now = clock()
-        current = await _lock(connection, sets, careful)
-        held = await _holders(connection, sets)
-        refused = [_refusal(one, current, held) for one in sets]
-        good = [one for one, refusal in zip(sets, refused, strict=True) if refusal is None]
-        if not good:
-            return [refusal or [] for refusal in refused]
-        await _claim(connection, [claim for one in good for claim in one.ws.claims], held)
-        plan = _Plan()
-        written = iter([_plan(one, current, now, rids, db.bodies, plan) for one in good])
-        entries = [entry for one in good for entry in one.ws.journal]
-        led = await _write(connection, plan, now, entries)
-        if led - {person for one in good for person in one.ws.back}:
-            raise PersonMoved(led)
-        for one in good:
-            for statement in one.ws.statements:
-                await connection.execute(statement.sql, *statement.args)
+        return await _written(db, connection, sets, clock, rids, careful)
+
+
+async def write_long(
+    db: Database,
+    before: Callable[[Connection], AsyncGenerator[Prepared, None]],
+    last: Prepared,
+    clock: Callable[[], datetime],
+    take_rids: Callable[[int], Awaitable[Iterator[int]]],
+) -> list[Written]:
+    """Writes sets one after the other in one transaction, durably, and gives what came of the last.
+
+    Each set is written and forgotten before the next is asked for. A refusal is raised, and then
+    nothing is written.
+    """
+    done: list[Written] = []
+    async with db.transaction() as connection, aclosing(_all(before(connection), last)) as sets:
+        await connection.execute(_BY_INDEX)
+        async for one in sets:
+            rids = await take_rids(len(one.puts))
+            [outcome] = await _written(db, connection, [one], clock, rids, careful=True)
+            if isinstance(outcome, Exception):
+                raise outcome
+            done = outcome
+    return done
+
+
+async def _all(
+    before: AsyncGenerator[Prepared, None], last: Prepared
+) -> AsyncGenerator[Prepared, None]:
+    async with aclosing(before):
+        async for one in before:
+            yield one
+    yield last
+
+
+async def _written(
+    db: Database,
+    connection: Connection,
+    sets: Sequence[Prepared],
+    clock: Callable[[], datetime],
+    rids: Iterator[int],
+    careful: bool,
+) -> list[Outcome]:
+    """As `write_batch`, within the transaction of a connection."""
+    # Not before the transaction has begun: who waits for all that were open at a moment (an
+    # export) then has every row of an earlier time.
+    now = clock()
+    current = await _lock(connection, sets, careful)
+    held = await _holders(connection, sets)
+    refused = [_refusal(one, current, held) for one in sets]
+    good = [one for one, refusal in zip(sets, refused, strict=True) if refusal is None]
+    if not good:
+        return [refusal or [] for refusal in refused]
+    await _claim(connection, [claim for one in good for claim in one.ws.claims], held)
+    plan = _Plan()
+    written = iter([_plan(one, current, now, rids, db.bodies, plan) for one in good])
+    entries = [entry for one in good for entry in one.ws.journal]
+    led = await _write(connection, plan, now, entries)
+    if led - {person for one in good for person in one.ws.back}:
+        raise PersonMoved(led)
+    for one in good:
+        for statement in one.ws.statements:
+            await connection.execute(statement.sql, *statement.args)
     return [next(written) if refusal is None else refusal for refusal in refused]
 
 
@@ -212,7 +261,7 @@ async def _lock(
         (one.type_number, one.put.id)
         for prepared in sets
         for one in prepared.puts
-        if careful or not _surely_new(one.put)
+        if careful or not surely_new(one.put)
     )
     if not keys:
         return {}
@@ -230,7 +279,8 @@ async def _rows(connection: Connection, keys: Iterable[_Key]) -> dict[_Key, Reco
     return {(row["type"], row["id"]): row for row in found}
 
 
-def _surely_new(put: Put) -> bool:
+def surely_new(put: Put) -> bool:
+    """Whether nothing can stand under the id of a put."""
     return (
         put.method == "POST"
         and not put.expected

@@ -114,6 +114,18 @@ async def test_what_is_wrong_is_said_with_its_place(at: Bench) -> None:
     assert await at.count() == 0
 
 
+async def test_who_cannot_be_read_knows_to_what_the_answer_is(at: Bench) -> None:
+    head = "MSH|^~\\&|TEST_HARNESS|TEST|CR1|MOH|20240101||ADT^A28|K7|P|2.5"
+    for told in (
+        f"{head}||||||KLINGON\rPID|||AB-1^^^TEST",
+        f"{head}\rPID|||AB-1^^^TEST||Ku\xe8era",
+    ):
+        got = await at.raw(told.encode("iso8859-1"))
+        assert (got.code, got.one.head.text(5), got.text("MSA", 2)) == ("AR", "TEST_HARNESS", "K7")
+    nothing = await at.raw(b"MSH|^~\\&|\xff|" + b"|" * 9_000)
+    assert (nothing.code, nothing.text("MSA", 2)) == ("AR", "")
+
+
 async def test_czech_in_the_senders_character_set(at: Bench) -> None:
     head = "MSH|^~\\&|TEST_HARNESS|TEST|CR1|MOH|20240101||{0}|{1}|P|2.5||||||8859/2"
     got = await at.send(

@@ -18,8 +18,9 @@ from pater.store.database import Database
 from pater.trust.acme import Binding
 from pater.trust.acme.tables import Key
 from pater.trust.ca import Operator
-from tests.system.running import free_port
+from tests.ports import free_port
 from tests.trust.acme.town import Hand, Hosts, hosts
+from tests.waiting import PATIENCE
 
 OPERATOR = Operator("cli:eva", "eva")
 ICO = "27520536"
@@ -77,7 +78,7 @@ async def running_town(
             task = asyncio.create_task(server.serve())
             while not server.started:  # noqa: ASYNC110 it tells nobody
                 await asyncio.sleep(0.01)
-            async with httpx.AsyncClient(base_url=settings.base_url, timeout=30) as http:
+            async with httpx.AsyncClient(base_url=settings.base_url, timeout=PATIENCE) as http:
                 yield Town(house, http, beside)
             server.should_exit = True
             await task

@@ -12,6 +12,8 @@ from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509.oid import NameOID
 
+from tests.waiting import PATIENCE
+
 Key = rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey
 
 
@@ -46,7 +48,11 @@ def request(
 def openssl(*words: str | Path, given: bytes = b"", fails: bool = False) -> str:
     """What the `openssl` command prints on both outputs."""
     done = subprocess.run(
-        ["openssl", *map(str, words)], input=given, capture_output=True, timeout=60, check=False
+        ["openssl", *map(str, words)],
+        input=given,
+        capture_output=True,
+        timeout=PATIENCE,
+        check=False,
     )
     said = (done.stdout + done.stderr).decode("utf-8", "replace")
     assert (done.returncode != 0) == fails, said

@@ -60,6 +60,7 @@ def test_what_came_with_the_request_as_comments_does_not_hurt() -> None:
         (b"0" * (LONGEST + 1), "request-too-large"),
         (b"-----BEGIN CERTIFICATE REQUEST-----\nnot base64\n", "request-unreadable"),
         (request(EC)[:-100], "request-unreadable"),
+        (GOOD.replace(b"\x02\x01\x00", b"\x02\x01\x01", 1), "request-unreadable"),  # its version
         (request(EC) + request(EC), "request-several"),
         (b"-----BEGIN CERTIFICATE-----\nMA==\n-----END CERTIFICATE-----", "request-kind"),
         (

@@ -171,6 +171,15 @@ def _flip(text: str) -> str:
     return coded(bytes(data))
 
 
+def _odd_version(header: dict[str, Any]) -> None:
+    """The certificate with a version that there is not, named by its own hash."""
+    first, *rest = header["x5c"]
+    known, odd = b"\xa0\x03\x02\x01\x02", b"\xa0\x03\x02\x01\x09"
+    certificate = base64.b64decode(first).replace(known, odd, 1)
+    header["x5c"] = [base64.b64encode(certificate).decode(), *rest]
+    header["x5t#S256"] = coded(hashlib.sha256(certificate).digest())
+
+
 BROKEN: dict[str, tuple[Edit, bool, Sub]] = {
     "changed payload": (
         lambda s: s.update(payload=coded(b"other")), False, Sub.SIG_CRYPTO_FAILURE,
@@ -210,6 +219,7 @@ BROKEN: dict[str, tuple[Edit, bool, Sub]] = {
     ),
     "a certificate that is none": (lambda h: h.update({"x5c": ["AAAA"], "x5t#S256": coded(
         hashlib.sha256(b"\0\0\0").digest())}), True, Sub.FORMAT_FAILURE),
+    "a certificate of no version": (_odd_version, True, Sub.FORMAT_FAILURE),
     "unknown critical": (lambda h: h.update(crit=["exp"], exp=1), True, Sub.FORMAT_FAILURE),
     "critical but absent": (lambda h: h.update(crit=["sigD"]), True, Sub.FORMAT_FAILURE),
     "critical empty": (lambda h: h.update(crit=[]), True, Sub.FORMAT_FAILURE),

@@ -83,7 +83,7 @@ def certificates(path: Path) -> list[x509.Certificate]:
     """The certificates of a PEM file. Raises KeysError."""
     try:
         return x509.load_pem_x509_certificates(path.read_bytes())
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, x509.InvalidVersion) as error:
         raise KeysError(
             f"the certificates in {path} cannot be read",
             "Name a PEM file with the root certificate of the time-stamp authority.",

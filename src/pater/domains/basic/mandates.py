@@ -21,32 +21,16 @@ from pater.access.relations import EVER
 from pater.domain import Services
 from pater.records.patient_names import PatientNames
 from pater.registers.basic import granting
-from pater.registers.basic.authorisations import ADMINISTRATION
 from pater.registers.claimed import Claimed
 from pater.registers.identifiers import RID, check
 from pater.registers.room import Registers
 from pater.web.context import Endpoint, PageContext
 from pater.web.i18n import N_
+from pater.web.mandates import SERVICES, lines
 
 PATH: Final = "/mandates"
 ROLE: Final = "administrator"
 PAGE: Final = 50
-SERVICES: Final[Mapping[str, str]] = {
-    "read": N_("Read documents"),
-    "emergency-read": N_("Read documents in an emergency"),
-    "submit": N_("Hand over documents"),
-    ADMINISTRATION: N_("Look after the provider's certificates here"),
-}
-_KINDS: Final[Mapping[str, str]] = {
-    "statutory": N_("statutory body"), "delegated": N_("delegated person"),
-}  # fmt: skip
-_STATES: Final[Mapping[str, tuple[str, str]]] = {
-    "holds": (N_("holds"), "success"), "later": (N_("begins later"), "info"),
-    "over": (N_("is over"), "neutral"),
-}  # fmt: skip
-_SOURCES: Final[Mapping[str, str]] = {
-    "reza": N_("register of rights and mandates"), granting.HERE: N_("given here"),
-}  # fmt: skip
 _FIELDS: Final = ("rid", "family", "born", "reference", "until", *(f"s-{one}" for one in SERVICES))
 
 
@@ -123,21 +107,11 @@ def routes(context: PageContext, services: Services, registers: Registers) -> Se
         shown = found[:PAGE]
         await note(caller, "mandates-listed", sorted({each.agent for each in shown}) or [0])
         say = functools.partial(context._, request)
-        rows = []
-        for each in shown:
-            state, color = _STATES[each.state(now)]
-            what = [say(SERVICES.get(one, one)) for one in each.services] or [say(N_("everything"))]
-            over = None if each.over >= EVER else each.over
-            rows.append(
-                (each, say(_KINDS[each.kind]), say(_SOURCES[each.source]), what, over, say(state),
-                 color)
-            )  # fmt: skip
         return context.render(
             request,
             "basic/mandates.html",
             status=422 if errors else 200,
-            rows=rows,
-            here=granting.HERE,
+            rows=lines(shown, say, now),
             older=found[PAGE - 1].id if len(found) > PAGE else "",
             first=after is None,
             services=[(name, say(text)) for name, text in SERVICES.items()],

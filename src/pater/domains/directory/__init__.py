@@ -16,6 +16,13 @@ from pater.domains.directory.work import KIND, import_job
 from pater.registers.providers import index
 
 FOLDER = Path(__file__).resolve().parent
+PROFILES = "https://profiles.ihe.net/ITI/mCSD/StructureDefinition/IHE.mCSD."
+PROFILED = (
+    "Endpoint", "HealthcareService", "Location", "Organization", "Practitioner", "PractitionerRole",
+)  # fmt: skip
+"""What meets its profile of mCSD; a permit need not say who gave it, which OrganizationAffiliation
+has to there.
+"""
 
 
 def build(services: Services) -> Parts:
@@ -28,6 +35,7 @@ def build(services: Services) -> Parts:
         listeners=[Listener(index.NAME, follow.handle)],
         operations=[operation(services)],
         routes=native.routes(services),
+        described={type_: {"supportedProfile": [PROFILES + type_]} for type_ in PROFILED},
         jobs={KIND: import_job(services)},
         pages=lambda context: pages.routes(context, services),
     )

@@ -30,7 +30,7 @@ from pater.registers.providers.index import words_of
 from pater.registers.providers.nearby import Wish, find
 from pater.rest.bulk.http import guarded
 from pater.rest.errors import HttpError
-from pater.rest.native import answered, problems, read_envelope
+from pater.rest.native import answered, problems, read_envelope, under
 from pater.rest.notification_address import set_address
 
 Json = dict[str, Any]
@@ -58,10 +58,11 @@ def routes(services: Services) -> list[BaseRoute]:
         "/krpzs/api/v2/Poskytovatel/nastavit/urlpronotifikace": asking.notify_of_providers,
         "/krzp/api/v2/pracovnik/nastavit/urlpronotifikace": asking.notify_of_professionals,
     }
-    return [
+    made = [
         Route(path, problems(guarded(services, _endpoint(services, answer))), methods=["POST"])
         for path, answer in paths.items()
     ]
+    return [*under("/krpzs", made), *under("/krzp", made)]
 
 
 class Asking:

@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 from pater.access.caller import Caller
-from pater.domain import Answer, Operation, OperationRequest, Services
+from pater.domain import Answer, Operation, OperationRequest, Parameter, Services
 from pater.domains.exchange import tables
 from pater.fhir.issues import Issue, operation_outcome
 from pater.fhir.json import dumps
@@ -15,6 +15,22 @@ from pater.trust.seal.model import Content, Report
 from pater.trust.seal.service import Service
 
 JOSE = "application/jose+json"
+_GIVES = (
+    Parameter("state", "code", "waiting (not sealed yet) or sealed", 1),
+    Parameter("seal", "Binary", "the detached JAdES seal over the document as it was received"),
+    Parameter("indication", "code", "what is to be thought of the seal"),
+    Parameter("subIndication", "code", "why it is thought"),
+    Parameter("level", "code", "B, T, LT or LTA"),
+    Parameter("signedBy", "string", "whose certificate it is"),
+    Parameter("sealed", "instant", "when it was sealed"),
+    Parameter("proved", "instant", "the earliest time that is proved"),
+    Parameter("check", "", "one thing that was looked at", 0, "*", (
+        Parameter("code", "code", "what", 1),
+        Parameter("passed", "boolean", "how it came out", 1),
+        Parameter("text", "string", "in the language of Accept-Language, cs or en", 1),
+    )),
+    Parameter("ownSignature", "string", "what is to be thought of the document's own signature"),
+)  # fmt: skip
 
 
 def seal_operation(services: Services, service: Service) -> Operation:
@@ -25,6 +41,9 @@ def seal_operation(services: Services, service: Service) -> Operation:
         frozenset({"Bundle"}),
         instance=True,
         methods=frozenset({"GET"}),
+        text="The seal of a received document, and what is to be thought of it now"
+        " (EN 319 102-1). For who may read the document.",
+        gives=_GIVES,
     )
 
 

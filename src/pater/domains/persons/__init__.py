@@ -21,6 +21,7 @@ from pater.domains.persons.looking import PatientSearch
 from pater.domains.persons.pages import routes
 from pater.domains.persons.pix import CrossReference
 from pater.registers.renumbering import Renumbering
+from pater.rest.native import under
 
 PIXM_PATIENT = "https://profiles.ihe.net/ITI/PIXm/StructureDefinition/IHE.PIXm.Patient"
 PDQM_PATIENT = "https://profiles.ihe.net/ITI/PDQm/StructureDefinition/IHE.PDQm.Patient"
@@ -49,7 +50,7 @@ def build(services: Services) -> Parts:
             *operations(services, questions),
             *many.operations(services, bulk),
         ],
-        routes=[*bulk.routes(), *native.routes(services, questions)],
+        routes=under("/krp", [*bulk.routes(), *native.routes(services, questions)]),
         jobs={BULK: bulk.work},
         creates={"Patient": feed.create},
         queried={"Patient": feed.queried},

@@ -52,7 +52,7 @@ class PatientSearch:
 
     async def look(self, caller: Caller, query: Query) -> Looked | None:
         """The search with the caller's own numbers looked up; None = it is an ordinary one."""
-        remarks = _vain(query, self.clock())
+        remarks = [*_vain(query, self.clock()), *await self._unknown(query)]
         asked = [value for name, value in query if name == _NAME and "|" in value]
         if not asked or caller.role not in ROLES or not caller.organization:
             return _as_kept(query, remarks)
@@ -92,6 +92,13 @@ class PatientSearch:
 
         return Looked(made, show, remarks)
 
+    async def _unknown(self, query: Query) -> list[Issue]:
+        """That numbers of a system are wanted which nobody described (ITI-78, case 4)."""
+        wanted = {system for name, value in query if name == _NAME for system in _domains(value)}
+        known = await self.authorities.of(wanted) if wanted else {}
+        vain = wanted - known.keys()
+        return [Issue("warning", "not-found", _NAME, "targetSystem not found")] if vain else []
+
     async def _shown(
         self, caller: Caller, matches: Sequence[Stored], domains: set[str]
     ) -> list[Stored]:
@@ -127,6 +134,12 @@ class PatientSearch:
 def _token(text: str) -> tuple[str, str]:
     system, bar, value = text.partition("|")
     return (system, value) if bar else ("", text)
+
+
+def _domains(value: str) -> set[str]:
+    """The systems of `system|,system|`; none when a number is named."""
+    pairs = [_token(each) for each in value.split(",")] if "\\" not in value else []
+    return {system for system, _ in pairs} if all(s and not v for s, v in pairs) else set()
 
 
 def _alias(system: str, value: str, known: Mapping[str, Authority]) -> str:

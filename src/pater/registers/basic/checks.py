@@ -92,6 +92,7 @@ _COLUMNS: Final = "type, id, register, key, state, differs, said, digest, at"
 _OF: Final = f"""
 select {_COLUMNS} from basic_checked where type = $1 and id = $2 order by register, key
 """  # noqa: S608 constants
+_WAITS: Final = "select asked from basic_check_waiting where type = $1 and id = $2"
 _DIFFERING: Final = f"""
 select {_COLUMNS} from basic_checked
 where register = $1 and state = 'disputed' and type = any($2::text[]) order by at desc limit $3
@@ -298,6 +299,12 @@ _COMPARED: Final = frozenset({"city", "postalCode", "line"})
 async def results(db: Database, type: str, id: str) -> list[Checked]:
     """What the registers say of a resource: for whom the gate showed it."""
     return [_of(row) for row in await db.fetch(_OF, type, id)]
+
+
+async def waits_since(db: Database, type: str, id: str) -> datetime | None:
+    """Since when a resource waits to be compared, None = it does not."""
+    found: datetime | None = await db.fetchval(_WAITS, type, id)
+    return found
 
 
 async def waits(db: Database) -> int:

@@ -48,6 +48,11 @@ _END: Final = """
 update authorisation set ended = $3
 where id = $1 and organization = $2 and source = 'here' and ended is null
 """
+# By the index of whom a mandate is given to.
+_HELD: Final = f"""
+select {_COLUMNS} from authorisation
+where agent = $1 and agent <> 0 and organization <> '' order by since desc, id desc limit $2
+"""  # noqa: S608 constants
 _ONE: Final = f"select {_COLUMNS} from authorisation where id = $1 and organization = $2"  # noqa: S608
 _STATUTORY: Final = """
 select exists (
@@ -105,6 +110,12 @@ async def listing(
     rows = await db.fetch(
         _LISTING, organization, now, state, agent, service, *beyond, max(1, min(count, MOST + 1))
     )
+    return [_of(row) for row in rows]
+
+
+async def held(db: Database, agent: int, count: int = MOST) -> list[Given]:
+    """The mandates that somebody has or had, of all organisations, the newest first."""
+    rows = await db.fetch(_HELD, agent, max(1, min(count, MOST + 1))) if agent else []
     return [_of(row) for row in rows]
 
 

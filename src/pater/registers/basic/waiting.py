@@ -47,6 +47,7 @@ set attempts = attempts + 1, error = $3,
 where key = $1
 """
 _ALL: Final = "update basic_waiting set due = $1 where due > $1"
+_SINCE: Final = "select min(asked) from basic_waiting where person = $1 and person <> 0"
 # Nobody needs a count of millions.
 _COUNT: Final = """
 select (select count(*) from (select from basic_waiting limit $1) counted) as waiting,
@@ -93,6 +94,12 @@ async def changed(
         _CHANGED, [names.key(each) for each in distinct], [names.seal(each) for each in distinct],
         now,
     )  # fmt: skip
+
+
+async def since(db: Database, person: int) -> datetime | None:
+    """Since when it waits to be asked who somebody is, None = nothing waits."""
+    found: datetime | None = await db.fetchval(_SINCE, person)
+    return found
 
 
 async def due(db: Database, now: datetime, most: int) -> list[Wait]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -137,6 +137,12 @@ where place = any($1::text[])
 """
 _BY_ICO = "select organization from provider_organization where ico = $1 and part_of = '' limit 50"
 
+_NAMES = """
+select distinct on (ico) ico, name from provider_organization
+where ico = any($1::text[]) and ico <> '' and part_of = ''
+order by ico, active desc, organization
+"""
+
 
 async def write_organizations(connection: Connection, rows: Sequence[OrganizationRow]) -> None:
     """Makes or replaces them."""
@@ -224,6 +230,11 @@ async def codes(db: Database, system: str) -> list[Record]:
     return await db.ask(_CODES, system)
 
 
+async def empty(db: Database) -> bool:
+    """Whether there is no place at all."""
+    return not await db.fetchval("select exists (select from provider_place)")
+
+
 async def places(db: Database, ids: Sequence[str]) -> dict[str, Record]:
     """What is known of places, by id."""
     return {row["place"]: row for row in await db.look_up(_PLACES_OF, list(ids))}
@@ -232,6 +243,12 @@ async def places(db: Database, ids: Sequence[str]) -> dict[str, Record]:
 async def organizations_of(db: Database, ico: str) -> list[str]:
     """The Organizations of a provider's number."""
     return [row["organization"] for row in await db.look_up(_BY_ICO, ico)]
+
+
+async def names_of(db: Database, icos: Collection[str]) -> dict[str, str]:
+    """The names of providers by their numbers (IČO), as far as they are here."""
+    rows = await db.fetch(_NAMES, sorted(set(icos))) if icos else []
+    return {row["ico"]: row["name"] for row in rows}
 
 
 def _ranges(found: Sequence[tuple[object, object]]) -> str:

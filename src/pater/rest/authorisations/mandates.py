@@ -14,7 +14,7 @@ from uuid import NAMESPACE_URL, uuid5
 from pater.access import audit
 from pater.access.caller import Caller
 from pater.access.relations import EVER
-from pater.domain import Answer, Operation, OperationRequest, Services
+from pater.domain import Answer, Operation, OperationRequest, Parameter, Services
 from pater.fhir.json import dumps
 from pater.records.errors import Forbidden
 from pater.records.patient_names import PatientNames
@@ -83,7 +83,20 @@ def operation(services: Services) -> Operation:
             bundle["entry"] = entries
         return Answer(200, dumps(bundle))
 
-    return Operation(NAME, run, frozenset({"Organization"}))
+    return Operation(
+        NAME, run, frozenset({"Organization"}),
+        text="Who may act for an organisation, as Contracts made at this moment. For its own"
+        " systems, and the operator's. Whose name leaves reads it in their journal.",
+        takes=(
+            Parameter("organization", "string", "its IČO", 1),
+            Parameter("agent", "string", "RID of the person who acts"),
+            Parameter("service", "string", "only mandates for this service"),
+            Parameter("status", "code", f"one of {', '.join(_STATES.values())}"),
+            Parameter("after", "string", "the number that the Bundle before gave, to go on"),
+            Parameter("_count", "integer", f"up to {granting.MOST}; {_DEFAULT} without it"),
+        ),
+        gives=(Parameter("return", "Bundle", "searchset of Contracts", 1),),
+    )  # fmt: skip
 
 
 def contract(one: Given, now: Any) -> dict[str, Any]:

@@ -20,7 +20,7 @@ from pater.rest.authorisations.answering import Desk
 from pater.rest.authorisations.question import read_question
 from pater.rest.bulk.http import guarded
 from pater.rest.errors import HttpError
-from pater.rest.native import HEADERS, problems
+from pater.rest.native import HEADERS, problems, under
 
 NAMES: Final[Mapping[str, str]] = MappingProxyType(
     {
@@ -51,6 +51,9 @@ def routes(services: Services, desk: Desk) -> list[BaseRoute]:
         return Response(orjson.dumps(verdict.allowed), 200, HEADERS, "application/json")
 
     endpoint = problems(guarded(services, over))
+    roots = {"/opravneni": "/over", "/Opravneni": "/Over"}
     return [
-        Route(path, endpoint, methods=["GET"]) for path in ("/opravneni/over", "/Opravneni/Over")
+        route
+        for root, path in roots.items()
+        for route in under(root, [Route(root + path, endpoint, methods=["GET"])])
     ]

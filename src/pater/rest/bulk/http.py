@@ -115,7 +115,9 @@ def guarded(services: Services, endpoint: Endpoint) -> Callable[[Request], Await
     """The endpoint with its caller known, and every failure as an OperationOutcome."""
 
     async def run(request: Request) -> Response:
-        identity = request_id(request.headers.get("x-request-id")) or str(uuid4())
+        # the national interfaces name what belongs together by X-Correlation-Id
+        related = request_id(request.headers.get("x-correlation-id"))
+        identity = request_id(request.headers.get("x-request-id")) or related or str(uuid4())
         try:
             scheme, _, token = request.headers.get("authorization", "").partition(" ")
             if scheme.lower() != "bearer" or not token.strip():
@@ -137,6 +139,8 @@ def guarded(services: Services, endpoint: Endpoint) -> Callable[[Request], Await
             issue = Issue("fatal", "exception", "", f"an error of the server, request {identity}")
             found = response(Answer(500, outcome([issue])))
         found.headers["x-request-id"] = identity
+        if related:
+            found.headers["x-correlation-id"] = related
         return found
 
     return run

@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 import httpx
 
 from pater.access.caller import Caller
-from pater.domain import Answer, Job, Operation, OperationRequest, Services
+from pater.domain import Answer, Job, Operation, OperationRequest, Parameter, Services
 from pater.fhir.issues import Issue
 from pater.fhir.json import parse
 from pater.records.gate import Claim, ImportTask
@@ -37,6 +37,18 @@ _PROCESSES_FROM: Final = 1024 * 1024
 _SPARE: Final = 1024 * 1024 * 1024
 """Bytes of the disk that uploads leave free."""
 _WRITE: Final = 1024 * 1024
+_TEXT: Final = (
+    "Takes resources in bulk (NDJSON) from addresses that the operator allows, as a job: 202, and "
+    "Content-Location says where its status stands. Uploads come to the same address as NDJSON."
+)
+_TAKES: Final = (
+    Parameter("inputFormat", "code", "application/fhir+ndjson, also without it"),
+    Parameter("mode", "code", "validate (also without it), or trust: what comes was checked"),
+    Parameter("input", "", "a file of resources", 1, str(MOST_INPUTS), (
+        Parameter("url", "url", "where it is fetched", 1),
+    )),
+)  # fmt: skip
+_GIVES: Final = (Parameter("return", "OperationOutcome", "that the job has begun", 1),)
 
 
 def claims_of(patient: Mapping[str, Any], person: int, id: str) -> tuple[Claim, ...]:
@@ -73,7 +85,7 @@ class Imports:
             mode = dict(request.parameters).get("mode", "validate")
             return await self.named(caller, mode, request.raw)
 
-        return [Operation("import", run)]
+        return [Operation("import", run, text=_TEXT, takes=_TAKES, gives=_GIVES, changes=True)]
 
     async def named(self, caller: Caller, mode: str, body: bytes) -> Answer:
         """Takes the addresses of inputs, and asks for the job that fetches them."""

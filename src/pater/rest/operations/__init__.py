@@ -9,13 +9,12 @@ from pater.rest import graphql
 from pater.rest.interactions import Api
 from pater.rest.operations import (
     converting,
-    differing,
     documents,
     everything,
-    expunging,
     latest,
     metas,
 )
+from pater.rest.operations.own import own
 
 
 def core(api: Api) -> Sequence[Operation]:
@@ -26,8 +25,7 @@ def core(api: Api) -> Sequence[Operation]:
         *metas.operations(api),
         *documents.operations(gate, base_url),
         *latest.operations(gate, base_url),
-        *expunging.operations(gate),
-        *differing.operations(gate, base_url),
+        *own(gate, base_url),
         *converting.operations(),
         *graphql.operations(gate, base_url),
     )

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from pater.access.caller import Caller
-from pater.domain import Answer, Operation, OperationRequest
+from pater.domain import Answer, Operation, OperationRequest, Parameter
 from pater.fhir.definitions import RESOURCE_TYPES
 from pater.fhir.json import dumps, parse
 from pater.fhir.patch import difference
@@ -21,6 +21,18 @@ _INSTANCE: Final[Mapping[str, Kind]] = {
     "fromVersion": "number", "toVersion": "number", "includeMeta": "boolean",
 }  # fmt: skip
 _SYSTEM: Final[Mapping[str, Kind]] = {"from": "text", "to": "text", "includeMeta": "boolean"}
+_TEXT: Final = (
+    "What has to be done to one version of a resource to make another of it, or to one resource to "
+    "make another of the same type of it: a FHIRPath Patch. Both have to be readable by who asks."
+)
+_TAKES: Final = (
+    Parameter("fromVersion", "integer", "at a resource: the old version; the one before the new"),
+    Parameter("toVersion", "integer", "at a resource: the new version; the current one"),
+    Parameter("from", "string", "on the system, needed there: a reference, also to a version"),
+    Parameter("to", "string", "on the system, needed there: a reference, also to a version"),
+    Parameter("includeMeta", "boolean", "also what the server keeps: id, version, time"),
+)
+_GIVES: Final = (Parameter("return", "Parameters", "the FHIRPath Patch", 1),)
 
 
 def operations(gate: Gate, base_url: str) -> Sequence[Operation]:
@@ -55,9 +67,10 @@ def operations(gate: Gate, base_url: str) -> Sequence[Operation]:
     methods = frozenset({"GET", "POST"})
     everywhere = frozenset(RESOURCE_TYPES) - {"AuditEvent"}
     return (
-        Operation("diff", instance, everywhere, instance=True, methods=methods),
-        Operation("diff", system, methods=methods),
-    )
+        Operation("diff", instance, everywhere, instance=True, methods=methods, text=_TEXT,
+                  takes=_TAKES, gives=_GIVES),
+        Operation("diff", system, methods=methods, text=_TEXT, takes=_TAKES, gives=_GIVES),
+    )  # fmt: skip
 
 
 async def _difference(old: Stored, new: Stored, inputs: Inputs) -> Answer:

@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from typing import Final
 
 from pater.access.caller import Caller
-from pater.domain import Answer, Operation, OperationRequest
+from pater.domain import Answer, Operation, OperationRequest, Parameter
 from pater.fhir.definitions import RESOURCE_TYPES
 from pater.records.expunging import MOST_AT_ONCE, Expunge
 from pater.records.gate import Gate
@@ -25,6 +25,24 @@ _INSTANCE: Final[Mapping[str, Kind]] = {
     "expungeEverything": "boolean",
 }
 _TYPE: Final = {name: kind for name, kind in _INSTANCE.items() if name != "expungeEverything"}
+_TEXT: Final = (
+    "Takes superseded versions, deleted resources or a whole resource out for good. For the "
+    "administrator; what was done stands in the journal. Where there is more, it is asked again."
+)
+_TAKES: Final = (
+    Parameter("confirm", "string", "what is meant, once more: Type/id, the type, or the words "
+              '"everything here" on the system', 1),
+    Parameter("limit", "integer", f"versions and resources of one call, up to {MOST_AT_ONCE}"),
+    Parameter("expungePreviousVersions", "boolean", "takes out superseded versions"),
+    Parameter("expungeDeletedResources", "boolean", "takes out what is deleted"),
+    Parameter("expungeEverything", "boolean", "at a resource: takes all of it out"),
+)  # fmt: skip
+_GIVES: Final = (
+    Parameter("count", "integer", "how much was taken out", 1),
+    Parameter("versions", "integer", "superseded versions among it", 1),
+    Parameter("resources", "integer", "resources among it", 1),
+    Parameter("more", "boolean", "whether there is more to be taken out", 1),
+)
 
 
 def operations(gate: Gate) -> Sequence[Operation]:
@@ -60,8 +78,8 @@ def operations(gate: Gate) -> Sequence[Operation]:
         )
 
     types = frozenset(RESOURCE_TYPES) - {"AuditEvent"}
-    return (
-        Operation("expunge", expunge, types, instance=True),
-        Operation("expunge", expunge, types),
-        Operation("expunge", expunge),
-    )
+    return tuple(
+        Operation("expunge", expunge, at, instance, text=_TEXT, takes=_TAKES, gives=_GIVES,
+                  changes=True)
+        for at, instance in ((types, True), (types, False), (frozenset({""}), False))
+    )  # fmt: skip

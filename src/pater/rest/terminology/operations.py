@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import Any, Final
 
 from pater.access.caller import Caller
-from pater.domain import Answer, Operation, OperationRequest, Services
+from pater.domain import Answer, Operation, OperationRequest, Parameter, Services
 from pater.fhir.json import dumps, parse
 from pater.rest.errors import HttpError
 from pater.rest.terminology import asking, closures
@@ -31,6 +31,20 @@ Json = dict[str, Any]
 _DEFINITION: Final = "http://hl7.org/fhir/OperationDefinition/"
 _BOTH: Final = frozenset({"GET", "POST"})
 _MOST_VALIDATIONS: Final = 500
+_BATCH: Final = (
+    "Validates several codes in one call: each validation is a $validate-code of the same type, "
+    "with the parameters that stand beside them shared by all."
+)
+_BATCH_TAKES: Final = (
+    Parameter("validation", "Parameters", "what one $validate-code would take; what it says itself "
+              f"goes before what is shared; up to {_MOST_VALIDATIONS}", 0, "*"),
+    Parameter("url", "uri", "shared; so is every other parameter of $validate-code"),
+    Parameter("tx-resource", "Resource", "shared: a definition that only this call knows", 0, "*"),
+)  # fmt: skip
+_BATCH_GIVES: Final = (
+    Parameter("validation", "Resource", "in the order asked: the Parameters that $validate-code "
+              "answers, or an OperationOutcome that says why it could not", 0, "*"),
+)  # fmt: skip
 Run = Callable[[Caller, OperationRequest], Awaitable[Answer]]
 
 
@@ -82,7 +96,10 @@ class Operations:
             ("CodeSystem", self.validate_system),
         ):
             batch = self._answering(type_, self._batch(run))
-            found.append(Operation("batch-validate-code", batch, frozenset({type_})))
+            found.append(
+                Operation("batch-validate-code", batch, frozenset({type_}), text=_BATCH,
+                          takes=_BATCH_TAKES, gives=_BATCH_GIVES)
+            )  # fmt: skip
         found.append(
             Operation(
                 "closure",

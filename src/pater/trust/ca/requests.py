@@ -123,5 +123,5 @@ def _parsed(data: bytes) -> x509.CertificateSigningRequest:
         if labels:
             return x509.load_pem_x509_csr(data)
         return x509.load_der_x509_csr(data)
-    except (ValueError, TypeError, UnsupportedAlgorithm) as error:
+    except (ValueError, TypeError, UnsupportedAlgorithm, x509.InvalidVersion) as error:
         raise CaError("request-unreadable", wrong) from error

@@ -139,7 +139,7 @@ def _certificate(found: Read, pool: Sequence[bytes]) -> None:
         )
     try:
         x509.load_der_x509_certificate(held[0])
-    except ValueError as error:
+    except (ValueError, x509.InvalidVersion) as error:
         raise JoseProblem("the certificate cannot be read") from error
     found.certificate = held[0]
 

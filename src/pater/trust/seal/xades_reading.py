@@ -359,7 +359,7 @@ def _certificate(found: Read, qualifying: Element) -> None:
     found.certificate = held[0]
     try:
         x509.load_der_x509_certificate(held[0])
-    except ValueError as error:
+    except (ValueError, x509.InvalidVersion) as error:
         raise XmlProblem("the certificate cannot be read") from error
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Final
@@ -34,12 +35,15 @@ from pater.fhir.labels import label
 from pater.records.errors import AlreadyClaimed
 from pater.records.gate import Change, Claim, claim_key
 from pater.records.patient_names import PatientNames
+from pater.registers.basic import granting
 from pater.registers.claimed import Claimed
 from pater.registers.identifiers import RID, check
 from pater.registers.patients import PatientRegister
+from pater.registers.providers.tables import names_of
 from pater.rest.requests import is_id
 from pater.web.context import PageContext
 from pater.web.i18n import N_
+from pater.web.mandates import lines
 
 PATH: Final = "/patient/proxies"
 INTERACTION: Final = "representation"
@@ -65,8 +69,6 @@ def routes(context: PageContext, services: Services) -> Sequence[BaseRoute]:
     async def listing(request: Request) -> Response:
         empty = dict.fromkeys(_FIELDS, "") | {"key": str(uuid4())}
         if request.method != "POST":
-            caller, person, _ = own_record(context, request)
-            await note(caller, "own-record", person)
             return await show(request, empty, {})
         caller, person, patient = own_record(context, request)
         sent = await context.form(request)
@@ -151,8 +153,12 @@ def routes(context: PageContext, services: Services) -> Sequence[BaseRoute]:
     async def show(
         request: Request, form: Mapping[str, str], errors: Mapping[str, str], status: int = 200
     ) -> Response:
-        _, person, _ = own_record(context, request)
+        caller, person, _ = own_record(context, request)
         now = services.clock()
+        theirs = await representation.represented(db, person, now)
+        await note(caller, "own-record", person)
+        await note(caller, "represented-listed", *{each.person for each in theirs})
+        held = await granting.held(db, person)
         mine = [
             (one, representation.has_own_say(one, now, services.parents))
             for one in await representation.representatives(db, person, now)
@@ -162,7 +168,9 @@ def routes(context: PageContext, services: Services) -> Sequence[BaseRoute]:
             "consents/proxies.html",
             status=status,
             mine=mine,
-            theirs=await representation.represented(db, person, now),
+            theirs=theirs,
+            mandates=lines(held, functools.partial(context._, request), now),
+            organizations=await names_of(db, [each.organization for each in held]),
             categories=[(name, context._(request, CATEGORY_NAMES[name])) for name in SPOKEN_OF],
             category_names={
                 name: context._(request, text) for name, text in CATEGORY_NAMES.items()
@@ -246,25 +254,18 @@ def routes(context: PageContext, services: Services) -> Sequence[BaseRoute]:
         await sessions.act_for(db, session.token, one.id)
         return context.redirect("/patient")
 
-    async def note(caller: Caller, reason: str, person: int) -> None:
+    async def note(caller: Caller, reason: str, *persons: int) -> None:
         """Whoever is concerned reads in their journal what was done."""
         if services.journal is None:
             raise HTTPException(503)
-        patient = await names.of(db, person) if person else ""
-        await services.journal(
-            [
-                audit.entry(
-                    caller,
-                    "E",
-                    INTERACTION,
-                    audit.OK,
-                    clock=services.clock,
-                    reason=reason,
-                    person=person,
-                    patient=patient or "",
-                )
-            ]
-        )
+        found = await names.of_all(db, [each for each in persons if each])
+        await services.journal([
+            audit.entry(
+                caller, "E", INTERACTION, audit.OK, clock=services.clock, reason=reason,
+                person=each, patient=found.get(each, ""),
+            )
+            for each in persons
+        ])  # fmt: skip
 
     return [
         Route(PATH, listing, methods=["GET", "POST"]),

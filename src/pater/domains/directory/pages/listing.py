@@ -94,6 +94,7 @@ def routes(context: PageContext, services: Services) -> Sequence[BaseRoute]:
             said=lambda text: said(text, language),
             errors=errors,
             found=shown,
+            empty=not shown and await tables.empty(services.db),
             more=len(found) > PAGE,
             next=_next(asked, shown) if len(found) > PAGE and at is None else "",
             first=not asked["after"],

@@ -29,6 +29,9 @@ CHARSETS: Final[Mapping[str, str]] = {
 NULL: Final = '""'
 """A field that says: there is none (any more). An empty field says nothing."""
 USUAL: Final = "|^~\\&"
+_CHARSET: Final = 17
+"""The place of MSH-18 when MSH is parted by MSH-1."""
+_LONGEST_HEAD: Final = 4_096
 _NAME: Final = re.compile(r"[A-Z][A-Z0-9]{2}")
 _ESCAPED: Final = re.compile(r"[\x00-\x1f\x7f]")
 
@@ -215,6 +218,19 @@ def parse(data: bytes) -> Message:
             raise Hl7Error(102, f"the bytes are not {said}", ("MSH", 1, 18, 1, 0)) from error
         segments.append(_segment(text, by))
     return Message(tuple(segments), charset)
+
+
+def head_of(data: bytes) -> Message | None:
+    """The MSH, as far as the character set, of a message that cannot be read: its sender has to
+    know to which one the answer is. None = that cannot be read either.
+    """
+    lines = re.split(rb"[\r\n]+", data[:_LONGEST_HEAD])
+    line = next((each for each in lines if each.strip()), b"")
+    mark = line[3:4]
+    try:
+        return parse(mark.join(line.split(mark)[:_CHARSET])) if mark else None
+    except Hl7Error:
+        return None
 
 
 def _delimiters(head: bytes) -> Delimiters:

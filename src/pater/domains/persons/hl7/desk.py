@@ -21,7 +21,7 @@ from pater.access.clients import client_caller
 from pater.access.rates import Clients
 from pater.access.smart import OAuthError
 from pater.domains.persons.hl7 import tables
-from pater.domains.persons.hl7.codec import Hl7Error, Message, parse
+from pater.domains.persons.hl7.codec import Hl7Error, Message, head_of, parse
 from pater.domains.persons.hl7.feeding import EVENTS, Feeding, Refused
 from pater.domains.persons.hl7.numbers import Fault
 from pater.domains.persons.hl7.queries import Found, Queries
@@ -73,7 +73,7 @@ class Desk:
         try:
             message = parse(data)
         except Hl7Error as error:
-            return [self.writer.acknowledged(None, "AR", [_fault(error)])]
+            return [self.writer.acknowledged(head_of(data), "AR", [_fault(error)])]
         try:
             caller, default = await self._caller(message, peer)
         except Unknown as error:

@@ -17,7 +17,7 @@ from uuid import uuid4
 import orjson
 from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
-from starlette.routing import BaseRoute, Route
+from starlette.routing import Route
 
 from pater.access.caller import Caller
 from pater.domain import Job, Services
@@ -57,7 +57,7 @@ class Bulk:
     services: Services
     registers: Registers
 
-    def routes(self) -> list[BaseRoute]:
+    def routes(self) -> list[Route]:
         """Asking, looking how it stands, fetching, throwing away."""
         ask = endpoint(self.services, self.ask, status=202, most=_MOST_BODY)
         look = problems(guarded(self.services, self._look))

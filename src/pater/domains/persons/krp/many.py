@@ -16,7 +16,7 @@ from pater.access.caller import Caller
 from pater.domain import Answer, Operation, OperationRequest, Parameter, Services
 from pater.domains.persons.krp.bulk import MOST, Bulk
 from pater.domains.persons.krp.envelope import Asked
-from pater.domains.persons.krp.operations import DOCUMENT, FIND, NAMING, native
+from pater.domains.persons.krp.operations import BACK, NAMING, native
 from pater.fhir.issues import Issue, operation_outcome
 from pater.fhir.json import dumps
 from pater.registers.identifiers import RID
@@ -37,9 +37,7 @@ _NAMES: Final = frozenset(each.name for each in _ROW)
 _OUTCOMES: Final = {
     "Ztotoznen": "identified", "Nenalezen": "not-found", "Nejednoznacny": "ambiguous"
 }  # fmt: skip
-_BACK: Final = {native: name for name, native in (*FIND.items(), *DOCUMENT.items())} | {
-    "ucel": "purpose", "zaznamId": "id"
-}  # fmt: skip
+_BACK: Final = {**BACK, "ucel": "purpose", "zaznamId": "id"}
 
 
 def operations(services: Services, bulk: Bulk) -> list[Operation]:

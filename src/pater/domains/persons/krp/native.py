@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from starlette.routing import BaseRoute, Route
+from starlette.routing import Route
 
 from pater.access.caller import Caller
 from pater.domain import Services
@@ -15,7 +15,7 @@ from pater.rest.notification_address import set_address
 ROOT = "/krp/api/v2/pacient"
 
 
-def routes(services: Services, questions: Questions) -> list[BaseRoute]:
+def routes(services: Services, questions: Questions) -> list[Route]:
     """All of them, by POST: what names people stays out of addresses."""
 
     async def notify(caller: Caller, asked: Asked) -> dict[str, Any]:

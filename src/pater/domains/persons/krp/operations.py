@@ -7,6 +7,7 @@ OperationDefinition says the same. Answers are Patients, or what was asked as pa
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any, Final
 from uuid import uuid4
 
@@ -30,6 +31,12 @@ FIND: Final[Mapping[str, str]] = {
 }  # fmt: skip
 """What names somebody, and its native name."""
 DOCUMENT: Final = {"documentType": "druh", "documentNumber": "cislo", "documentCountry": "stat"}
+_NATIVE: Final = "zadostData"
+BACK: Final[Mapping[str, str]] = {
+    **{said: name for name, said in (*FIND.items(), *DOCUMENT.items())},
+    "kDatu": "date", "druhyRid": "other", "duvod": "reason", "popis": "reason", "udaj": "element",
+}  # fmt: skip
+"""Native names, and those of the parameters."""
 _ELEMENTS: Final = frozenset(ATTRIBUTES.values())
 _ICO: Final = 8
 """Digits of an IČO; an insurer's code has three."""
@@ -236,12 +243,30 @@ def _operation(name: str, run: Any) -> Operation:
         for each in takes:
             if each.least:
                 inputs.needed(each.name)
-        made: Answer = await run(caller, inputs)
+        try:
+            made: Answer = await run(caller, inputs)
+        except HttpError as error:
+            issues = [replace(each, path=_place(each.path, inputs)) for each in error.issues]
+            raise HttpError(
+                error.status, "", str(error), headers=error.headers, issues=issues
+            ) from error
         return made
 
     types = frozenset({"Patient"})
     return Operation(f"krp-{name}", answer, types, text=text, takes=takes, gives=gives,
                      changes=changes)  # fmt: skip
+
+
+def _place(path: str, inputs: Inputs) -> str:
+    """Where the parameters have what a native question names by `path`."""
+    root, *names = path.split(".")
+    if root != _NATIVE:
+        return path
+    name = next(
+        (BACK.get(each, each) for each in names if BACK.get(each, each) in inputs.given), ""
+    )
+    given = inputs.given.get(name, ())
+    return given[0].path if given else "Parameters"
 
 
 def _asked(caller: Caller, inputs: Inputs) -> Asked:

@@ -15,6 +15,7 @@ from pater.domains.persons.krp import records
 from pater.domains.persons.krp.envelope import Asked
 from pater.fhir.json import dumps, parse
 from pater.registers.cases import opening
+from pater.registers.disputes import AlreadyDisputed
 from pater.registers.finding import found
 from pater.registers.held import Insured, Registering, insurance_of, registering_of
 from pater.registers.identifiers import RID
@@ -193,7 +194,10 @@ class Questions:
 
     async def _disputed(self, caller: Caller, master: Json, element: str, why: str) -> Json:
         disputes = self.registers.merging.disputes
-        made = await disputes.open(caller, master["id"], element, why)
+        try:
+            made = await disputes.open(caller, master["id"], element, why)
+        except AlreadyDisputed as error:
+            raise HttpError(409, "duplicate", str(error), path="zadostData") from error
         return {"reklamaceId": made.id, "stav": "Prijata"}
 
     async def _one(

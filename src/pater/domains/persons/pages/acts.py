@@ -17,7 +17,7 @@ from starlette.routing import BaseRoute, Route
 from pater.access.caller import Caller
 from pater.domains.persons.pages import view, words
 from pater.domains.persons.pages.common import ROLE, File, Room, answers, whole
-from pater.records.errors import Conflict, Unprocessable
+from pater.records.errors import Unprocessable
 from pater.registers import overview, sources
 from pater.registers.identifiers import RID
 from pater.registers.numbers import holder
@@ -26,7 +26,6 @@ from pater.web.i18n import N_
 
 LONGEST: Final = 1000
 """Characters of a reason."""
-_CHANGED: Final = N_("Somebody changed one of them meanwhile. Look at them again.")
 
 
 def routes(room: Room) -> Sequence[BaseRoute]:
@@ -56,24 +55,23 @@ def routes(room: Room) -> Sequence[BaseRoute]:
         if errors:
             return await show_merge(request, file, other, form, errors)
         one, two = (other, file) if form.get("survivor") == other.id else (file, other)
+        done = form["kind"]
         try:
             async with answers():
                 if form["kind"] == "link":
                     await merging.link(caller, one.id, two.id, reason)
                 else:
                     seen = {file.id: whole(form, "version"), other.id: whole(form, "versions")}
-                    await merging.merge(
-                        caller, one.id, two.id, reason, (seen[one.id], seen[two.id])
-                    )
+                    versions = seen[one.id], seen[two.id]
+                    made = await merging.merge(caller, one.id, two.id, reason, versions)
+                    done = "accepted" if made.job else done
         except Unprocessable as error:
             errors["other"] = room.refusal(request, error)
             return await show_merge(request, file, other, form, errors)
         except HTTPException as error:
-            if not isinstance(error.__cause__, Conflict):
-                raise
-            errors["other"] = _CHANGED
+            errors["other"] = room.conflict(request, error)
             return await show_merge(request, file, other, form, errors, status=409)
-        return context.redirect(f"/registry/persons/{one.id}?done={form['kind']}")
+        return context.redirect(f"/registry/persons/{one.id}?done={done}")
 
     async def named(caller: Caller, typed: str) -> File | None:
         """The person of a number of the register."""
@@ -122,7 +120,7 @@ def routes(room: Room) -> Sequence[BaseRoute]:
         said = await sources.of(room.db, file.person)
         form = await context.form(request) if request.method == "POST" else {}
         chosen = [each for each in said if form.get(f"source-{_key(each)}")]
-        errors = dict[str, str]()
+        errors, status = dict[str, str](), 0
         reason = _reason(form, errors) if form else ""
         if form and not chosen:
             errors["sources"] = N_("Choose at least one source.")
@@ -135,13 +133,16 @@ def routes(room: Room) -> Sequence[BaseRoute]:
                     made = await merging.split(caller, file.id, reason, sources=keys)
             except Unprocessable as error:
                 errors["sources"] = room.refusal(request, error)
+            except HTTPException as error:
+                errors["sources"] = room.conflict(request, error)
+                status = 409
             else:
                 return context.redirect(f"/registry/persons/{made.merged}?done=split")
         say = room.say(request)
         return context.render(
             request,
             "persons/split.html",
-            status=422 if errors else 200,
+            status=status or (422 if errors else 200),
             file=file,
             who=view.brief(file.patient),
             beside=view.beside(file.patient, said, say),
@@ -159,7 +160,7 @@ def routes(room: Room) -> Sequence[BaseRoute]:
     async def cancel(request: Request) -> Response:
         caller, file = await opened(request)
         form = await context.form(request) if request.method == "POST" else {}
-        errors = dict[str, str]()
+        errors, status = dict[str, str](), 0
         reason = _reason(form, errors) if form else ""
         if form and not errors:
             try:
@@ -167,12 +168,15 @@ def routes(room: Room) -> Sequence[BaseRoute]:
                     await merging.cancel(caller, file.id, reason)
             except Unprocessable as error:
                 errors["reason"] = room.refusal(request, error)
+            except HTTPException as error:
+                errors["reason"] = room.conflict(request, error)
+                status = 409
             else:
                 return context.redirect(f"/registry/persons/{file.id}?done=cancel")
         return context.render(
             request,
             "persons/cancel.html",
-            status=422 if errors else 200,
+            status=status or (422 if errors else 200),
             file=file,
             who=view.brief(file.patient),
             size=await overview.size(room.db, file.person),
@@ -193,15 +197,14 @@ def routes(room: Room) -> Sequence[BaseRoute]:
             await context.form(request)
             try:
                 async with answers():
-                    await merging.undo(caller, act.id)
+                    done = await merging.undo(caller, act.id)
             except Unprocessable as error:
                 refused, status = room.refusal(request, error), 422
             except HTTPException as error:
-                if not isinstance(error.__cause__, Conflict):
-                    raise
-                refused, status = context._(request, _CHANGED), 409
+                refused, status = room.conflict(request, error), 409
             else:
-                return context.redirect(f"/registry/persons/{act.survivor}?done=undo")
+                word = "accepted" if done.job else "undo"
+                return context.redirect(f"/registry/persons/{act.survivor}?done={word}")
         return context.render(
             request,
             "persons/undo.html",

@@ -15,10 +15,10 @@ from starlette.routing import BaseRoute, Route
 
 from pater.access.caller import Caller
 from pater.domains.persons.pages import view, words
-from pater.domains.persons.pages.common import ROLE, Room, answers, whole
+from pater.domains.persons.pages.common import ROLE, UNDER_WAY, Room, answers, whole
 from pater.domains.persons.pages.waterfall import bands, waterfall
 from pater.fhir.json import parse
-from pater.records.errors import Conflict, Unprocessable
+from pater.records.errors import Unprocessable
 from pater.registers.queue import HELD_FOR, Taken, Wanted
 from pater.registers.reviewing import Candidate, Case, Shown
 from pater.web.i18n import N_
@@ -150,9 +150,7 @@ def routes(room: Room) -> Sequence[BaseRoute]:
         except Unprocessable as error:
             return await show(request, caller, id, room.refusal(request, error), status=422)
         except HTTPException as error:
-            if not isinstance(error.__cause__, Conflict):
-                raise
-            return await show(request, caller, id, taken=True, status=409)
+            return await between(request, caller, id, error)
         filters = wished(request)
         if decision in ("take", "give"):
             return context.redirect(_address(id, filters))
@@ -178,6 +176,14 @@ def routes(room: Room) -> Sequence[BaseRoute]:
                 await reviewing.give_back(caller, id, version)
             case _:
                 raise HTTPException(400)
+
+    async def between(request: Request, caller: Caller, id: int, error: HTTPException) -> Response:
+        """Somebody else decided meanwhile, or much is being moved."""
+        under_way = str(error.__cause__) in UNDER_WAY
+        text = room.conflict(request, error)
+        return await show(
+            request, caller, id, text if under_way else "", taken=not under_way, status=409
+        )
 
     async def show(
         request: Request,
@@ -232,6 +238,7 @@ def routes(room: Room) -> Sequence[BaseRoute]:
             following=_address(following, filters) if following else "",
             refused=refused,
             taken=taken,
+            progress=await room.registers.merging.underway.of_act(case.merge),
             last=await just_decided(request, caller),
         )  # fmt: skip
 
@@ -245,9 +252,7 @@ def routes(room: Room) -> Sequence[BaseRoute]:
         except Unprocessable as error:
             return await show(request, caller, id, room.refusal(request, error), status=422)
         except HTTPException as error:
-            if not isinstance(error.__cause__, Conflict):
-                raise
-            return await show(request, caller, id, taken=True, status=409)
+            return await between(request, caller, id, error)
         return context.redirect(f"/registry/cases/{id}")
 
     return [

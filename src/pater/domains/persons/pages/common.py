@@ -70,6 +70,13 @@ class Room:
         """Why something cannot be done, in the reader's language."""
         return " ".join(self.context._(request, each.text) for each in error.issues)
 
+    def conflict(self, request: Request, error: HTTPException) -> str:
+        """What has come between, in the reader's language; raises what is something else."""
+        if not isinstance(error.__cause__, Conflict):
+            raise error
+        text = str(error.__cause__)
+        return self.context._(request, text if text in UNDER_WAY else CHANGED)
+
 
 @dataclass(frozen=True, slots=True)
 class File:
@@ -82,6 +89,14 @@ class File:
 
 
 YOU: Final = N_("you")
+CHANGED: Final = N_("Somebody changed one of them meanwhile. Look at them again.")
+UNDER_WAY: Final = frozenset(
+    {
+        N_("another large merge of one of these persons is under way: wait for its end"),
+        N_("this is under way: wait for its end"),
+    }
+)
+"""What the register says while it moves a large record."""
 
 
 @asynccontextmanager

@@ -10,7 +10,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
-from pater.domains.persons.pages import view, words
+from pater.domains.persons.pages import checked, view, words
 from pater.domains.persons.pages.common import ROLE, Room, answers
 from pater.registers import overview, sources
 from pater.registers.as_of import as_of
@@ -62,6 +62,7 @@ def routes(room: Room) -> Sequence[BaseRoute]:
             standing=(await overview.standings(room.db, [file.person])).get(file.person),
             states=words.STATES,
             size=await overview.size(room.db, file.person),
+            progress=await registers.merging.underway.of(file.id),
             lines=view.lines(file.patient, say, names),
             beside=view.beside(file.patient, said, say),
             insured=view.insured(insurances(file.patient, said, past), say, names),
@@ -81,8 +82,12 @@ def routes(room: Room) -> Sequence[BaseRoute]:
             disputes=disputes,
             dispute_states=words.DISPUTES,
             attributes=words.ATTRIBUTES,
+            checks=await checked.rows(room, file, said, say),
+            linked=services.basic is not None,
             people=await room.names_of(
-                request, [*(act.by for act in acts), *(c.decided_by for c in cases.cases)]
+                request,
+                [*(act.by for act in acts), *(c.decided_by for c in cases.cases),
+                 *(each.decider for each in disputes)],
             ),
             done=request.query_params.get("done", ""),
         )  # fmt: skip

@@ -11,7 +11,6 @@ from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
 from pater.access import representation
-from pater.access.relations import EVER
 from pater.access.representation import REGISTER, REZA
 from pater.domains.persons.pages import view
 from pater.domains.persons.pages.common import ROLE, File, Room, answers
@@ -20,6 +19,7 @@ from pater.registers.identifiers import RID
 from pater.registers.numbers import holder
 from pater.registers.representing import Representing, Wish
 from pater.web.i18n import N_
+from pater.web.mandates import last_day
 
 _FIELDS: Final = ("kind", "rid", "born", "proof", "since", "until")
 _KINDS: Final[Mapping[str, str]] = {
@@ -96,7 +96,7 @@ def routes(room: Room) -> Sequence[BaseRoute]:
             kind = context._(request, _KINDS[one.kind])
             over = one.until if one.ended is None else min(one.until, one.ended)
             state = "holds" if one.holds(now) else "over" if over <= now else "later"
-            rows.append((one, kind, source, None if over >= EVER else over, state))
+            rows.append((one, kind, source, last_day(over), state))
         return context.render(
             request,
             "persons/representatives.html",

@@ -35,7 +35,7 @@ def routes(room: Room) -> Sequence[BaseRoute]:
             request,
             "persons/statistics.html",
             found=found,
-            share=100 * found.temporary / found.persons if found.persons else 0.0,
+            share=100 * found.temporary / found.persons if found.persons else None,
             most=MOST,
             days=days,
             spans=SPANS,

@@ -269,6 +269,15 @@ def _value(element: Resource, text: str, say: Say, sources: Mapping[str, str]) -
     )
 
 
+def addresses(patient: Resource, say: Say) -> list[tuple[Resource, str]]:
+    """The present addresses, and each on one line."""
+    return [
+        (element, text)
+        for element, text in _elements(patient, "address", say)
+        if element.get("use") != "old"
+    ]
+
+
 def _texts(patient: Resource, attribute: str, say: Say) -> tuple[str, ...]:
     """The present values of an attribute."""
     return tuple(

@@ -186,11 +186,6 @@ REFUSALS: Final[tuple[str, ...]] = (
     N_("this person has an account"),
     N_("this was undone already"),
     N_("a later act builds on this one: undo the later one first"),
-    N_(
-        "the record to be moved has more than 10000 resources: merge the other way round, or split"
-        " it first"
-    ),
-    N_("more than 10000 resources were written meanwhile"),
     N_("the Patient was deleted meanwhile: write it again first"),
     N_("the Patient was expunged: this can no longer be undone"),
     N_("an earlier version was expunged: this can no longer be undone"),
