@@ -26,12 +26,12 @@ from pater.access.policy_files import PolicyError, named, read_policy
 from pater.access.policy_files import body_of as body
 from pater.access.standing import DatabaseStanding
 from pater.cli.common import fail, readable, settings_of
+from pater.cli.noting import note
 from pater.clock import now
 from pater.fhir.definitions import RESOURCE_TYPES
 from pater.running import running_database
 from pater.store.database import Database
 from pater.store.read import persons_of
-from pater.store.write import Committer
 
 _FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 _MOMENT = click.DateTime(["%Y-%m-%d", "%Y-%m-%dT%H:%M:%S"])
@@ -180,12 +180,7 @@ async def _note(db: Database, person: int, patient: str, caller: Caller) -> None
         OPERATOR, "R", "operation", audit.OK, clock=now, reason="explained", person=person,
         patient=patient, query=f"access-explain={caller.kind}/{caller.id}",
     )  # fmt: skip
-    committer = Committer(db, now)
-    await committer.start()
-    try:
-        await committer.journal_only([entry])
-    finally:
-        await committer.stop()
+    await note(db, entry)
 
 
 _AS_NOW = {

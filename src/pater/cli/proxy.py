@@ -15,6 +15,7 @@ from pater.access.caller import KEY, Caller
 from pater.access.relations import EVER
 from pater.access.representation import REGISTER
 from pater.cli.common import fail, readable, settings_of
+from pater.cli.noting import note
 from pater.clock import now
 from pater.records.errors import Gone, NotFound, RecordsError, Unprocessable
 from pater.records.patient_names import PatientNames
@@ -22,7 +23,6 @@ from pater.registers.representing import Representing, Wish
 from pater.running import running_database, running_dsn
 from pater.store.database import Database
 from pater.store.read import Stored, read
-from pater.store.write import Committer
 
 _DAY: Final = click.DateTime(["%Y-%m-%d"])
 OPERATOR: Final = Caller(
@@ -109,12 +109,7 @@ async def _note(db: Database, patient: Stored) -> None:
         OPERATOR, "E", "representation", audit.OK, clock=now, reason="explained",
         person=patient.person, patient=patient.id,
     )  # fmt: skip
-    committer = Committer(db, now)
-    await committer.start()
-    try:
-        await committer.journal_only([entry])
-    finally:
-        await committer.stop()
+    await note(db, entry)
 
 
 @proxy.command()
