@@ -57,9 +57,16 @@ async def browsing(chromium: Browser, office: Office, login: str) -> AsyncIterat
 
 
 async def _key(page: Page, key: str) -> None:
-    """Presses a key that leads to another page, and waits until that page is there."""
+    """Presses a key that leads to another page, and waits until that page is there and listens.
+
+    The page may come through the one that stands for a redirect, and its text is there before
+    its script: a key pressed in between would be lost. Scripts have run when all is loaded.
+    """
     async with page.expect_navigation():
         await page.keyboard.press(key)
+    await page.wait_for_function(
+        "document.readyState === 'complete' && !document.querySelector('meta[http-equiv=refresh]')"
+    )
 
 
 async def test_two_registrars_and_one_case(chromium: Browser, office: Office) -> None:
