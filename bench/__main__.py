@@ -79,6 +79,9 @@ def _options() -> argparse.ArgumentParser:
     nine.add_argument("--persons", type=int, default=100_000)
     nine.add_argument("--questions", type=int, default=400)
     nine.add_argument("--indexes-later", action="store_true", help="made when all is loaded")
+    nine.add_argument("--memory", type=int, default=0, help="MB of the database of --keep")
+    nine.add_argument("--rest", type=int, default=0, help="seconds of rest for the disk before")
+    nine.add_argument("--cold", action="store_true", help="nothing is read into memory before")
     nine.add_argument("--keep", type=Path, help="where the register stays, to be asked again")
     nine.add_argument("--series", type=int, default=0, help="about which persons, of a kept one")
     four = commands.add_parser("consistency", help="clients, kills, and a checker of histories")
@@ -149,7 +152,11 @@ def main() -> int:
                 Register(
                     asked.persons,
                     asked.questions,
+                    max(200, asked.questions // 4),
                     later=asked.indexes_later,
+                    memory=asked.memory,
+                    rest=asked.rest,
+                    cold=asked.cold,
                     kept=asked.keep,
                     series=asked.series,
                 )

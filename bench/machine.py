@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import mmap
 import os
 import platform
 import time
@@ -10,7 +11,10 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
+from random import Random
 from typing import Any, Final
+
+from bench.table import percentile
 
 _TICK: Final = os.sysconf("SC_CLK_TCK")
 _PACKAGES: Final = (
@@ -138,3 +142,23 @@ def _version(name: str) -> str:
         return version(name)
     except PackageNotFoundError:
         return "not installed"
+
+
+def random_reads(folder: Path, times: int = 1000) -> dict[str, float]:
+    """Milliseconds of reads of 8 KB at random from the largest files below, past the page cache."""
+    files = sorted(folder.rglob("*"), key=lambda each: each.stat().st_size)[-16:]
+    buffer, taken = mmap.mmap(-1, 8192), []
+    random = Random(1)
+    opened = [os.open(each, os.O_RDONLY | os.O_DIRECT) for each in files if each.is_file()]
+    try:
+        for _ in range(times):
+            file = random.choice(opened)
+            place = random.randrange(max(os.fstat(file).st_size // 8192, 1)) * 8192
+            begun = time.perf_counter_ns()
+            os.preadv(file, [buffer], place)
+            taken.append(time.perf_counter_ns() - begun)
+    finally:
+        for file in opened:
+            os.close(file)
+    taken.sort()
+    return {f"p{share}_ms": round(percentile(taken, share), 3) for share in (50, 95, 99)}

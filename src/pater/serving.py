@@ -25,6 +25,7 @@ from pater.maintenance import keep_up
 from pater.processes import Processes
 from pater.running import RUNNING, ServingError
 from pater.settings import Settings
+from pater.store import warming
 from pater.store.database import Database
 from pater.store.embedded import EmbeddedPostgres
 from pater.store.embedded_host import EmbeddedError, check_reachable, server_user
@@ -71,7 +72,7 @@ def database(settings: Settings) -> Iterator[str]:
     if settings.database_url:
         yield settings.database_url
         return
-    embedded = EmbeddedPostgres(database_folder(settings))
+    embedded = EmbeddedPostgres(database_folder(settings), memory=settings.database_memory)
     dsn = embedded.start()
     note = settings.data / RUNNING
     note.write_text(dsn, "utf-8")
@@ -171,6 +172,7 @@ async def _serve(
             group = await stack.enter_async_context(asyncio.TaskGroup())
             if number == 0:
                 group.create_task(keep_up(house, stop))
+                group.create_task(warming.after_start(house.db, stop))
                 if house.services.log is not None:
                     group.create_task(house.services.log.keeper.keep_up(stop))
             await server.serve(None if alive is None else [_shared_port(settings)])

@@ -18,7 +18,7 @@ from pater.trust.seal.origins import origins_of
 PREFIX: Final = "PATER_"
 _NUMBERS: Final = (
     "port", "workers", "max_body", "mail_port", "feed_days", "journal_months", "journal_years",
-    "acme_port", "mllp_port",
+    "acme_port", "mllp_port", "database_memory",
 )  # fmt: skip
 SECRET: Final = frozenset({"mail_password", "seal_password", "database_url", "basic_token"})
 
@@ -49,6 +49,8 @@ class Settings:
     mail_user: str = ""
     mail_password: str = ""
     mail_sender: str = "pater@localhost"
+    # MB in which the embedded database keeps pages; 0 = two fifths of the memory of the machine
+    database_memory: int = 0
     feed_days: int = 30  # how long listeners can look back; 0 = for ever
     journal_months: int = 36  # how long entries stay in the database; 0 = for ever
     journal_years: int = 10  # how long their archives are kept; 0 = for ever
@@ -163,6 +165,8 @@ def _typed(name: str, text: str) -> Any:
             raise SettingsError(f"acme_port is from 1 to 65535, not {number}")
         if name == "mllp_port" and not 0 <= number <= 65_535:
             raise SettingsError(f"mllp_port is from 1 to 65535, or 0 for none, not {number}")
+        if name == "database_memory" and number and not 16 <= number <= 1_048_576:
+            raise SettingsError(f"database_memory is from 16 to 1048576 MB, or 0, not {number}")
         if name == "feed_days" and not 0 <= number <= 36_500:
             raise SettingsError(f"feed_days is from 0 to 36500, not {number}")
         if name == "journal_months" and number and not 2 <= number <= 1200:

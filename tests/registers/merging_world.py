@@ -64,7 +64,8 @@ _TABLES = {
     "dispute": "select id::text, person, attribute, state from dispute",
     "alias": "select patient, former, person, survivor from alias",
     "person": "select person, rid, patient, state from person",
-    "person_index": "select person, keys, encode(features, 'hex') as features from person_index",
+    "person_index": "select person, encode(features, 'hex') as features from person_index",
+    "person_key": "select person, key from person_key",
     "text_index": "select person, rid, type, words::text from text_index where person > 0",
     "string_index": "select person, rid, type, param, value from string_index where person > 0",
     "date_index": "select person, rid, type, param, low::text, high::text from date_index"

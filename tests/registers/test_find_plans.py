@@ -30,7 +30,8 @@ EMPTY: Final = zstandard.ZstdCompressor().compress(b"{}")
 COUNTED: Final = """
 select indexrelname as name, idx_scan as times from pg_stat_user_indexes
 union all select 'walk of ' || relname, seq_scan from pg_stat_user_tables
-where relname in ('claim', 'person', 'person_index', 'resource', 'source_record', 'alias')
+where relname in (
+    'claim', 'person', 'person_index', 'person_key', 'resource', 'source_record', 'alias')
 """
 
 
@@ -119,9 +120,9 @@ async def _standing(db: Database) -> bool:
 WAYS: Final[list[tuple[Callable[[Database], Awaitable[bool]], str]]] = [
     (_by_number, "claim_pkey"),
     (_as_typed, "claim_pkey"),
-    (_by_name, "person_index_keys"),
-    (_common_name, "person_index_keys"),
-    (_meant, "person_index_keys"),
+    (_by_name, "person_key_found"),
+    (_common_name, "person_key_found"),
+    (_meant, "person_key_found"),
     (_of_a_source, "source_record_pkey"),
     (_sources, "source_record_person"),
     (_standing, "person_pkey"),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterable
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +15,7 @@ from pater.registers.matching.index import (
     EACH,
     FOUND,
     MOST,
-    PAIRS,
+    REACH,
     RULE,
     Entry,
     PersonIndex,
@@ -51,7 +51,17 @@ def eva(**more: Any) -> dict[str, Any]:
 
 
 async def rows(db: Database) -> list[Any]:
-    return [dict(row) for row in await db.fetch("select * from person_index order by person")]
+    found = await db.fetch(
+        "select i.person, i.features, array(select k.key from person_key k"
+        " where k.person = i.person order by k.key) as keys from person_index i order by i.person"
+    )
+    return [dict(row) for row in found]
+
+
+async def keyed(db: Database, person: int, keys: Iterable[int]) -> None:
+    await db.execute(
+        "insert into person_key (key, person) select unnest($1::int[]), $2", list(keys), person
+    )
 
 
 async def test_an_entry_follows_its_patient(api: World) -> None:
@@ -82,6 +92,7 @@ async def test_the_job_makes_the_entries_that_writing_makes(api: World) -> None:
     wanted = await rows(api.db)
     assert len(wanted) == 7
     await api.db.execute("delete from person_index")
+    await api.db.execute("delete from person_key")
     await ask(api.db)
     await ask(api.db)  # asked for once
     assert await api.db.fetchval("select count(*) from job where kind = $1", KIND) == 1
@@ -101,24 +112,55 @@ async def test_common_features_cost_a_bounded_number_of_rows(api: World) -> None
     alike = features_of(eva())
     keys, packed = list(blocking_keys(alike)), pack(alike)
     await api.db.execute(
-        "insert into person_index select n, $1, $2 from generate_series(1, 3000) n", keys, packed
+        "insert into person_index select n, $1 from generate_series(1, 3000) n", packed
     )
+    await api.db.execute(
+        "insert into person_key (key, person)"
+        " select k, n from generate_series(1, 3000) n, unnest($1::int[]) k", keys
+    )  # fmt: skip
     async with api.db.transaction() as connection:
-        found = await connection.fetch(FOUND, keys, EACH, PAIRS, [], MOST)
-        assert len(found) == len({row["person"] for row in found}) == EACH + 1
-        ways = await connection.fetchrow(
-            "select seq_scan, idx_scan, idx_tup_fetch from pg_stat_xact_user_tables"
-            " where relname = 'person_index'"
-        )
-    assert ways["seq_scan"] == 0
-    assert ways["idx_scan"] >= len(keys)
+        found = await connection.fetch(FOUND, keys, EACH, REACH, [], MOST)
+        assert len(found) == len({row["person"] for row in found}) == MOST // 2
+        ways = {
+            row["relname"]: row
+            for row in await connection.fetch(
+                "select relname, seq_scan, idx_scan, idx_tup_fetch from pg_stat_xact_user_tables"
+            )
+        }
+    assert ways["person_index"]["seq_scan"] == ways["person_key"]["seq_scan"] == 0
+    assert ways["person_index"]["idx_tup_fetch"] == MOST // 2
+    assert len(keys) <= ways["person_key"]["idx_scan"] <= 2 * len(keys)
+    assert ways["person_key"]["idx_tup_fetch"] <= len(keys) * REACH
     asked = features_of(eva(telecom=[{"system": "phone", "value": "+420 603 111 222"}]))
     own = [key for key in blocking_keys(asked) if key not in keys]
     assert own
-    await api.db.execute("insert into person_index values (9999, $1, $2)", own, pack(asked))
+    await api.db.execute("insert into person_index values (9999, $1)", pack(asked))
+    await keyed(api.db, 9999, own)
     found = await index.candidates(asked)
     assert 9999 in [person for person, _ in found]
-    assert len(found) <= (EACH + 1) * (len(keys) + 1) + 10 * EACH
+    assert len(found) <= MOST
+
+
+async def test_what_many_share_counts_with_something_else_beside_it(api: World) -> None:
+    """One of a thousand with a common telephone, and one of sixty with a common name and year."""
+    asked = features_of(eva())
+    one, other, *_ = blocking_keys(asked)
+    await api.db.execute(
+        "insert into person_index select n, $1 from generate_series(1, 1000) n", pack(asked)
+    )
+    await api.db.execute(
+        "insert into person_key (key, person)"
+        " select $1::int, n from generate_series(1, 1000) n"
+        " union all select $2::int, n from generate_series(931, 1000) n",
+        one, other,
+    )  # fmt: skip
+    found = await api.db.fetch(FOUND, [one, other], EACH, REACH, [], MOST)
+    persons = [row["person"] for row in found]
+    # all of them are far beyond what is read of the first key
+    assert len(persons) == MOST // 2 and set(persons) <= set(range(931, 1001))
+    # the first of those who share the telephone alone
+    left_out = await api.db.fetch(FOUND, [one, other], EACH, REACH, list(range(931, 1001)), MOST)
+    assert [row["person"] for row in left_out] == list(range(1, EACH + 1))
 
 
 async def test_what_is_imported_has_the_entries_that_writing_makes(
@@ -159,7 +201,9 @@ async def test_entries_of_the_rule_before_are_found_until_they_are_made_anew(api
     before = set(former_keys(asked)) - set(blocking_keys(asked))
     assert before  # ch was h to the rule before
     packed = pack(asked).rpartition(b"\x1e")[0]
-    await api.db.execute("update person_index set keys = $1, features = $2", sorted(before), packed)
+    await api.db.execute("update person_index set features = $1", packed)
+    await api.db.execute("delete from person_key")
+    await keyed(api.db, person, before)
     await api.db.execute("insert into person_index_made (rule) values ('1')")
     assert unpack(packed) == asked
     assert [who for who, _ in await index.candidates(asked)] == [person]

@@ -43,8 +43,7 @@ async def large(module_database: Database) -> Database:
         START,
     )
     await db.execute(
-        "insert into person_index (person, keys, features)"
-        " select n, array[n]::bigint[], '' from generate_series(1, 40000) n"
+        "insert into person_index (person, features) select n, '' from generate_series(1, 40000) n"
     )
     await db.execute(
         "insert into match_case (person, state, reason, source, weight, made, until, taken_by,"

@@ -57,12 +57,12 @@ async def test_two_who_make_them_at_once_make_each_once(database: Database) -> N
 
 async def test_a_failure_leaves_the_rest_to_be_made(database: Database) -> None:
     await indexes_later.put_off(database)
-    hidden = "alter table person_index rename column keys to kept_keys"
+    hidden = "alter table person_key rename column key to kept_key"
     await database.execute(hidden)
     with pytest.raises(asyncpg.UndefinedColumnError):
         await indexes_later.make(database, _silent)
-    assert "person_index_keys" in await indexes_later.waiting(database)
-    await database.execute("alter table person_index rename column kept_keys to keys")
+    assert "person_key_found" in await indexes_later.waiting(database)
+    await database.execute("alter table person_key rename column kept_key to key")
     await indexes_later.make(database, _silent)
     assert set(await _there(database)) == set(LATER)
 

@@ -1,4 +1,5 @@
-"""Indexes that a load of millions puts off: dropped before it, made after it, with progress."""
+"""Indexes for people at a terminal: those that a load of millions puts off, made with progress
+after it, and those that finding persons needs, read into memory."""
 
 from __future__ import annotations
 
@@ -6,9 +7,11 @@ import time
 
 import click
 
-from pater.store import indexes_later
+from pater.store import indexes_later, warming
 from pater.store.database import Database
 from pater.store.migrate import migrate
+
+_SAID = 2.0  # seconds between two lines
 
 
 async def names_waiting(dsn: str) -> list[str]:
@@ -46,3 +49,26 @@ async def make_waiting(dsn: str) -> None:
             click.echo(f"{time.monotonic() - begun:6.0f} s  {name} is there", err=True)
     finally:
         await db.close()
+
+
+async def warm_up(dsn: str) -> bool:
+    """Reads into memory what finding persons touches, and says how far it is; False: it cannot."""
+    db = await Database.open(dsn, min_size=1, max_size=2)
+    begun = said = time.monotonic()
+    try:
+        if not await warming.available(db):
+            return False
+        progress = warming.Progress(0, 0)
+        async for progress in warming.warm(db, gently=False):
+            if time.monotonic() - said > _SAID:
+                said = time.monotonic()
+                _tell(begun, progress)
+        _tell(begun, progress)
+    finally:
+        await db.close()
+    return True
+
+
+def _tell(begun: float, progress: warming.Progress) -> None:
+    done, whole = progress.done >> 20, progress.whole >> 20
+    click.echo(f"{time.monotonic() - begun:6.0f} s  {done:,} of {whole:,} MB are in memory")

@@ -140,3 +140,16 @@ def indexes(make: bool) -> None:
         click.echo("Make them with: pater db indexes --make")
     else:
         click.echo("All indexes are there.")
+
+
+@db.command()
+@readable
+def warm() -> None:
+    """Read into the database's memory what finding persons touches (after its restart)."""
+    from pater.cli.indexes import warm_up
+
+    if not asyncio.run(warm_up(running_dsn(settings_of()))):
+        raise click.ClickException(
+            "The database has no extension pg_prewarm, and its user may not make it."
+            " Ask its administrator for: create extension pg_prewarm"
+        )

@@ -74,8 +74,10 @@ class EmbeddedPostgres:
     whose program was killed is stopped at the next start, so that it is always our direct child.
     """
 
-    def __init__(self, data_dir: Path, *, run_dir: Path | None = None) -> None:
+    def __init__(self, data_dir: Path, *, run_dir: Path | None = None, memory: int = 0) -> None:
+        """`memory`: MB that the server keeps pages in; 0 = by the memory of the machine."""
         self.data_dir = data_dir.absolute()
+        self._memory = memory
         self.dsn = ""
         self._cluster = self.data_dir / "cluster"
         self._log = self.data_dir / "server.log"
@@ -258,7 +260,10 @@ class EmbeddedPostgres:
 
     def _launch(self, user: ServerUser, program: Binaries, run_dir: Path) -> None:
         command: list[Any] = [program.folder / "postgres", "-D", self._cluster]
-        for name, value in server_settings(run_dir, self.data_dir).items():
+        settings = server_settings(run_dir, self.data_dir)
+        if self._memory:
+            settings["shared_buffers"] = f"{self._memory}MB"
+        for name, value in settings.items():
             command += ["-c", f"{name}={value}"]
         if self._log.exists() and self._log.stat().st_size > _LOG_LIMIT:
             self._log.replace(self._log.with_suffix(".log.1"))
@@ -305,7 +310,9 @@ def server_settings(run_dir: Path, data_dir: Path) -> dict[str, str]:
         "max_connections": "100",
         # A batch of new resources holds an advisory lock for each.
         "max_locks_per_transaction": "256",
-        "shared_buffers": f"{min(max(memory // 4, 128), 16 * 1024)}MB",
+        # The pages that finding a person touches are to be here: not all systems keep what was read
+        # once. Two fifths is the most that the manual of PostgreSQL calls sensible.
+        "shared_buffers": f"{min(max(memory * 2 // 5, 128), 32 * 1024)}MB",
         "effective_cache_size": f"{max(memory // 2, 256)}MB",
         "work_mem": "16MB",
         "maintenance_work_mem": f"{min(max(memory // 32, 64), 512)}MB",

@@ -12,10 +12,10 @@ from typing import Final
 
 from pater.store.database import Connection, Database
 
-LATER: Final = ("person_index_keys", "resource_tokens", "string_index_value")
+LATER: Final = ("person_key_found", "resource_tokens", "string_index_value")
 """The largest indexes, and none that a load itself asks."""
 
-TABLES: Final = ("claim", "person", "person_index", "resource", "string_index")
+TABLES: Final = ("claim", "person", "person_index", "person_key", "resource", "string_index")
 """The tables that a load of persons fills."""
 
 _KEEP: Final = """

@@ -1,8 +1,8 @@
 """The index by which persons are found who may be the one that is asked about.
 
-One row a person holds hashed keys under GIN and packed features. A search reads a bounded number of
-rows for each key, however common what it says is: keys that more persons share than are read are
-asked again in pairs, so that a common name needs something else beside it.
+Of each person there are hashed keys, which stand in an index in the order of their numbers, and one
+row of packed features. A search reads a bounded number of persons for each key, however common what
+it says is: those whom many share count only with something else beside them.
 """
 
 from __future__ import annotations
@@ -19,27 +19,38 @@ from pater.store.database import Connection, Database
 from pater.store.write import Statement
 
 EACH: Final = 24
-"""Persons that are read for one key."""
+"""Persons who are compared because of one key alone."""
+REACH: Final = 400
+"""Persons that are read for one key: two pages of the index at most."""
 MOST: Final = 120
-"""Persons that are compared at once, those who share the most keys."""
-PAIRS: Final = 10
-"""Pairs of common keys that are asked again together."""
+"""Persons that are compared at once, those who share the most; half may share common keys only."""
 RULE: Final = "2"
 """By which rule entries are made. Another one has all of them made anew at the next start."""
 _PATIENT: Final = TYPE_NUMBER["Patient"]
 
 FOUND: Final = "select person, features from persons_alike($1, $2, $3, $4, $5)"
-"""Keys, `EACH`, `PAIRS`, who is left out, `MOST`: those with the most keys first."""
+"""Keys, `EACH`, `REACH`, who is left out, `MOST`: those with the most keys first."""
+# Who writes a person's keys holds the row of their Patient, so nobody else does meanwhile.
 _KEPT: Final = f"""
-insert into person_index (person, keys, features)
-select r.person, $2, $3 from resource r
-where r.type = {_PATIENT} and r.id = $1 and r.person > 0 and not r.deleted
-on conflict (person) do update set keys = excluded.keys, features = excluded.features
-where person_index.keys <> excluded.keys or person_index.features <> excluded.features
+with p as materialized (
+  select r.person from resource r
+  where r.type = {_PATIENT} and r.id = $1 and r.person > 0 and not r.deleted),
+entry as (
+  insert into person_index (person, features) select p.person, $3 from p
+  on conflict (person) do update set features = excluded.features
+  where person_index.features <> excluded.features),
+gone as (
+  delete from person_key k using p where k.person = p.person::int and k.key <> all($2::int[]))
+insert into person_key (key, person)
+select n.key, p.person from p cross join unnest($2::int[]) as n(key)
+where not exists (select from person_key h where h.person = p.person::int and h.key = n.key)
 """  # noqa: S608 a number of the program
 _OF: Final = "select person, features from person_index where person = any($1::bigint[])"
 _MADE: Final = "select rule from person_index_made"
-_GONE: Final = "delete from person_index where person = $1"
+_GONE: Final = """
+with gone as (delete from person_index where person = $1)
+delete from person_key where person = $1::bigint::int
+"""
 
 
 class Entry(NamedTuple):
@@ -83,8 +94,13 @@ async def copy_entries(connection: Connection, entries: Sequence[tuple[int, Entr
     if entries:
         await connection.copy_records_to_table(
             "person_index",
-            records=[(person, list(each.keys), each.features) for person, each in entries],
-            columns=["person", "keys", "features"],
+            records=[(person, each.features) for person, each in entries],
+            columns=["person", "features"],
+        )
+        await connection.copy_records_to_table(
+            "person_key",
+            records=[(key, person) for person, each in entries for key in each.keys],
+            columns=["key", "person"],
         )
 
 
@@ -111,7 +127,7 @@ class PersonIndex:
         if not self._settled:
             self._settled = await self._db.fetchval(_MADE) == RULE
             keys = keys if self._settled else tuple({*keys, *former_keys(features)})
-        rows = await self._db.fetch(FOUND, keys, EACH, PAIRS, list(without), MOST)
+        rows = await self._db.fetch(FOUND, keys, EACH, REACH, list(without), MOST)
         return [(row["person"], unpack(row["features"])) for row in rows]
 
     async def features(self, persons: Sequence[int]) -> dict[int, Features]:

@@ -37,9 +37,9 @@ KINDS: Final = MappingProxyType(
 
 
 def hashed(parts: tuple[str, ...]) -> int:
-    """The key of its kind and parts."""
+    """The key of its kind and parts: the last 32 bits of a hash of 64, as the database keeps it."""
     text = "\x1f".join(parts).encode()
-    return int.from_bytes(blake2b(text, digest_size=8).digest(), "big", signed=True)
+    return int.from_bytes(blake2b(text, digest_size=8).digest()[4:], "big", signed=True)
 
 
 def kinds(features: Features) -> dict[int, str]:
@@ -53,7 +53,7 @@ def kinds(features: Features) -> dict[int, str]:
 
 
 def blocking_keys(features: Features) -> tuple[int, ...]:
-    """The keys of a person: signed 64-bit numbers, sorted, distinct, at most `MOST`."""
+    """The keys of a person: signed 32-bit numbers, sorted, distinct, at most `MOST`."""
     return tuple(sorted(kinds(features)))
 
 

@@ -32,11 +32,18 @@ where r.type = {_PATIENT} and r.id = any($1::text[]) and not r.deleted and r.per
 for update skip locked
 """  # noqa: S608 a number of the program
 _WRITE: Final = """
-insert into person_index (person, keys, features)
-select n.person, n.keys::bigint[], n.features
-from unnest($1::bigint[], $2::text[], $3::bytea[]) as n(person, keys, features)
-on conflict (person) do update set keys = excluded.keys, features = excluded.features
-where person_index.keys <> excluded.keys or person_index.features <> excluded.features
+with n as materialized (
+  select n.person, n.keys::int[] as keys, n.features
+  from unnest($1::bigint[], $2::text[], $3::bytea[]) as n(person, keys, features)),
+entry as (
+  insert into person_index (person, features) select n.person, n.features from n
+  on conflict (person) do update set features = excluded.features
+  where person_index.features <> excluded.features),
+gone as (
+  delete from person_key k using n where k.person = n.person::int and k.key <> all(n.keys))
+insert into person_key (key, person)
+select k.key, n.person from n cross join unnest(n.keys) as k(key)
+where not exists (select from person_key h where h.person = n.person::int and h.key = k.key)
 """
 
 
