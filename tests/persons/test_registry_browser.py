@@ -64,9 +64,8 @@ async def _key(page: Page, key: str) -> None:
     """
     async with page.expect_navigation():
         await page.keyboard.press(key)
-    await page.wait_for_function(
-        "document.readyState === 'complete' && !document.querySelector('meta[http-equiv=refresh]')"
-    )
+    await expect(page.locator("meta[http-equiv=refresh]")).to_have_count(0)
+    await page.wait_for_load_state("load")
 
 
 async def test_two_registrars_and_one_case(chromium: Browser, office: Office) -> None:
