@@ -70,5 +70,5 @@ async def warm_up(dsn: str) -> bool:
 
 
 def _tell(begun: float, progress: warming.Progress) -> None:
-    done, whole = progress.done >> 20, progress.whole >> 20
-    click.echo(f"{time.monotonic() - begun:6.0f} s  {done:,} of {whole:,} MB are in memory")
+    done, whole = progress.done / 2**20, progress.whole / 2**20
+    click.echo(f"{time.monotonic() - begun:6.0f} s  {done:,.1f} of {whole:,.1f} MB are in memory")
