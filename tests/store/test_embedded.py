@@ -16,6 +16,7 @@ from pathlib import Path
 import asyncpg
 import pytest
 
+from pater.settings import SettingsError, load
 from pater.store.database import Database
 from pater.store.embedded import EmbeddedError, EmbeddedPostgres
 from pater.store.embedded_host import ServerUser, binaries, make_run_dir, may
@@ -113,6 +114,18 @@ async def test_a_server_left_behind_by_a_killed_program_is_replaced(folder: Path
     with EmbeddedPostgres(folder) as server:
         assert not alive(int(pid))
         assert await ask(server.dsn, "select n from kept") == 1
+
+
+async def test_the_operator_says_how_much_memory_it_has(folder: Path) -> None:
+    with EmbeddedPostgres(folder, memory=48) as server:
+        assert await ask(server.dsn, "show shared_buffers") == "48MB"
+
+
+@pytest.mark.parametrize("said", ["15", "1048577", "-1", "two"])
+def test_memory_that_cannot_be_is_told_at_the_start(said: str, tmp_path: Path) -> None:
+    with pytest.raises(SettingsError, match="database_memory is "):
+        load({"PATER_DATABASE_MEMORY": said}, data=tmp_path)
+    assert load({"PATER_DATABASE_MEMORY": "14000"}, data=tmp_path).database_memory == 14_000
 
 
 def test_a_pid_file_with_a_number_used_again_does_not_stop_the_start(folder: Path) -> None:
